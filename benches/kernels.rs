@@ -1,0 +1,2 @@
+//! Parity kernels, one group an operation.
+fn main() {}

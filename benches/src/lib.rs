@@ -1,0 +1,1 @@
+//! Criterion benches live beside this file; this crate has no library of its own.

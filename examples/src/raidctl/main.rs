@@ -1,0 +1,2 @@
+//! raidctl
+fn main() {}

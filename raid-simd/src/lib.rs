@@ -1,0 +1,2 @@
+//! Parity kernels.
+#![no_std]
