@@ -2,7 +2,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod batch;
+pub mod engine;
 pub mod geometry;
+pub mod host;
+pub mod io_limits;
 pub mod limits;
 pub mod members;
+pub mod metadata;
+pub mod plan;
+pub mod rectangle;
+pub mod request;
+mod stripe;
 pub mod units;

@@ -1,0 +1,139 @@
+//! One set of like commands, at most one a member: not yet accepted, in flight, and how they ended.
+
+use crate::host::{Busy, Completion, Fault, Misuse};
+use crate::members::MemberSet;
+use crate::units::MemberIndex;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Batch {
+    /// Not yet accepted by the host.
+    issue: MemberSet,
+    /// In flight.
+    wait: MemberSet,
+    results: Results,
+}
+
+/// How the commands of a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Results {
+    pub(crate) done: MemberSet,
+    /// Media and integrity faults: these blocks are lost.
+    pub(crate) blocks: MemberSet,
+    /// Transport faults and devices gone: these members are lost.
+    pub(crate) members: MemberSet,
+    /// Malformed or unsupported, says the device.
+    pub(crate) rejected: MemberSet,
+    /// The last fault of each kind, in the order of the sets above.
+    pub(crate) block_fault: Fault,
+    pub(crate) member_fault: Fault,
+    pub(crate) rejected_fault: Fault,
+}
+
+/// What offering a batch to the host led to.
+pub(crate) enum Round {
+    /// Nothing is left to issue and nothing is in flight.
+    Quiet(Results),
+    /// All is issued; completions are due.
+    Waiting(Batch),
+    /// The host was busy for this member, at least.
+    Refused(Batch, MemberIndex),
+}
+
+/// Whether a batch has more to come after a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Other commands are in flight, or not issued yet.
+    More,
+    /// This was the last one.
+    Last,
+}
+
+impl Batch {
+    pub(crate) const fn of(issue: MemberSet) -> Self {
+        Self {
+            issue,
+            wait: MemberSet::NONE,
+            results: Results {
+                done: MemberSet::NONE,
+                blocks: MemberSet::NONE,
+                members: MemberSet::NONE,
+                rejected: MemberSet::NONE,
+                block_fault: Fault::Media,
+                member_fault: Fault::Gone,
+                rejected_fault: Fault::InvalidRequest,
+            },
+        }
+    }
+
+    /// Offers what is not issued yet; a command to a member in `absent` ends at once, as gone.
+    pub(crate) fn offer(
+        mut self,
+        absent: MemberSet,
+        mut submit: impl FnMut(MemberIndex) -> Result<(), Busy>,
+    ) -> Round {
+        let gone = self.issue.intersection(absent);
+        self.issue = self.issue.difference(gone);
+        self.results.members = self.results.members.union(gone);
+        let mut refused = None;
+        for member in self.issue {
+            match submit(member) {
+                Ok(()) => {
+                    self.issue.remove(member);
+                    self.wait.insert(member);
+                }
+                Err(Busy) => refused = refused.or(Some(member)),
+            }
+        }
+        match refused {
+            Some(member) => Round::Refused(self, member),
+            None if self.wait.is_empty() => Round::Quiet(self.results),
+            None => Round::Waiting(self),
+        }
+    }
+
+    /// Records how one command ended.
+    pub(crate) fn settle(
+        &mut self,
+        member: MemberIndex,
+        completion: Completion,
+    ) -> Result<Settled, Misuse> {
+        if !self.wait.contains(member) {
+            return Err(Misuse::UnknownToken);
+        }
+        let results = &mut self.results;
+        match completion {
+            Completion::Done => results.done.insert(member),
+            Completion::Compared { .. } => return Err(Misuse::WrongCompletion),
+            Completion::Failed(fault) => match fault {
+                Fault::Media | Fault::Integrity => {
+                    results.blocks.insert(member);
+                    results.block_fault = fault;
+                }
+                Fault::Transport | Fault::Gone => {
+                    results.members.insert(member);
+                    results.member_fault = fault;
+                }
+                Fault::InvalidRequest | Fault::Unsupported => {
+                    results.rejected.insert(member);
+                    results.rejected_fault = fault;
+                }
+            },
+        }
+        self.wait.remove(member);
+        Ok(if self.wait.is_empty() && self.issue.is_empty() {
+            Settled::Last
+        } else {
+            Settled::More
+        })
+    }
+
+    /// Commands that have not ended.
+    pub(crate) fn open(&self) -> u32 {
+        self.issue.count().saturating_add(self.wait.count())
+    }
+
+    /// Commands in flight.
+    pub(crate) const fn in_flight(&self) -> MemberSet {
+        self.wait
+    }
+}

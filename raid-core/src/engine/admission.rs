@@ -1,0 +1,258 @@
+//! Admission: what is taken in, and how requests become operations, in order of arrival.
+
+use super::requests::{Compared, Progress};
+use super::setup::Access;
+use super::slots::Occupant;
+use super::{Engine, Fate};
+use crate::host::{Host, RequestId};
+use crate::io_limits::Fit;
+use crate::limits::REQUEST_SECTORS_MAX;
+use crate::members::MemberSet;
+use crate::plan::{Operation, Source, Transfer};
+use crate::rectangle::{Rectangle, Span};
+use crate::request::{Cursor, Request, RequestKind, Stability, cut};
+use crate::stripe::{Ending, Flush, Planned, Record, Stripe, Work};
+use crate::units::{Lba, Sectors};
+
+use super::overlap::Turn;
+
+/// Why a request is not taken in. Nothing has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Every request slot is in use. Try again after the next answer.
+    Busy,
+    /// The range is empty or does not lie in the array. The requester's to mend.
+    Range {
+        /// The size of the array.
+        size: Sectors,
+    },
+    /// The request is too long. The requester's to mend.
+    TooLong {
+        /// The longest that is taken.
+        max: Sectors,
+    },
+    /// Address or length is no multiple of the members' logical block. The requester's to mend.
+    Alignment {
+        /// What both must be a multiple of.
+        needed: Sectors,
+    },
+    /// The array was set up to be read only.
+    ReadOnly,
+    /// The array has failed and takes no writes.
+    ArrayFailed,
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Busy => f.write_str("all requests are in use; try again after the next answer"),
+            Self::Range { size } => {
+                write!(f, "the range is empty or leaves the array, which has {} sectors", size.0)
+            }
+            Self::TooLong { max } => write!(f, "the request is longer than {} sectors", max.0),
+            Self::Alignment { needed } => {
+                write!(f, "address and length must be multiples of {} sectors", needed.0)
+            }
+            Self::ReadOnly => f.write_str("the array is read only"),
+            Self::ArrayFailed => f.write_str("the array has failed and takes no writes"),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// Whether a step of admission did something.
+pub(super) enum Admitted {
+    Something,
+    Nothing,
+}
+
+/// What the request at the head of the queue can do now.
+enum Turnout {
+    /// This operation begins, and the request is cut up to here.
+    Begins(Operation, Rectangle, Cursor),
+    /// The request is cut to its end.
+    CutUp,
+    /// Flush every member.
+    Flushes,
+    /// All operations have ended: the clean mark can be written.
+    Settles,
+    /// It has to wait for operations alive.
+    Waits,
+}
+
+impl Engine<'_> {
+    /// Takes a request in. Calls nothing back: it is begun in `poll`.
+    ///
+    /// # Errors
+    /// Why it is not taken in; nothing has happened.
+    pub fn start(&mut self, request: Request) -> Result<RequestId, Refusal> {
+        let writes = match request.kind {
+            RequestKind::Read | RequestKind::Check => Access::ReadOnly,
+            RequestKind::Write(_) | RequestKind::WriteZeroes(_) | RequestKind::MarkClean => {
+                Access::ReadWrite
+            }
+            // Nothing was written to a read-only array, so all of it is durable.
+            RequestKind::Flush => self.array.access(),
+        };
+        match (writes, self.array.access(), self.array.fate()) {
+            (Access::ReadWrite, Access::ReadOnly, _) => return Err(Refusal::ReadOnly),
+            (Access::ReadWrite, Access::ReadWrite, Fate::Failed) => {
+                return Err(Refusal::ArrayFailed);
+            }
+            (Access::ReadOnly, ..) | (Access::ReadWrite, Access::ReadWrite, Fate::Serving) => {}
+        }
+        let compared = match request.kind {
+            RequestKind::Check => Compared::Mismatches(Sectors::ZERO),
+            RequestKind::Read
+            | RequestKind::Write(_)
+            | RequestKind::WriteZeroes(_)
+            | RequestKind::Flush
+            | RequestKind::MarkClean => Compared::No,
+        };
+        match request.kind {
+            RequestKind::Flush | RequestKind::MarkClean => {}
+            RequestKind::Read
+            | RequestKind::Check
+            | RequestKind::Write(_)
+            | RequestKind::WriteZeroes(_) => self.range_is_served(request.at, request.sectors)?,
+        }
+        let request = request.widened(self.array.geometry());
+        self.requests.push(Progress::new(request, compared)).ok_or(Refusal::Busy)
+    }
+
+    fn range_is_served(&self, at: Lba, sectors: Sectors) -> Result<(), Refusal> {
+        let size = self.array.geometry().size();
+        match at.0.checked_add(sectors.0) {
+            Some(end) if end <= size.0 && sectors > Sectors::ZERO => {}
+            Some(_) | None => return Err(Refusal::Range { size }),
+        }
+        if sectors > REQUEST_SECTORS_MAX {
+            return Err(Refusal::TooLong { max: REQUEST_SECTORS_MAX });
+        }
+        let needed = self.array.limits().logical_block();
+        if (at.0 | sectors.0).checked_rem(needed.0) != Some(0) {
+            return Err(Refusal::Alignment { needed });
+        }
+        Ok(())
+    }
+
+    /// Begins one operation of the request that came first, if there is a slot for it.
+    pub(super) fn admit(&mut self, host: &mut impl Host) -> Admitted {
+        if self.slots.is_full() {
+            return Admitted::Nothing;
+        }
+        let Some((id, turnout)) = self.turnout() else { return Admitted::Nothing };
+        match turnout {
+            Turnout::Waits => return Admitted::Nothing,
+            Turnout::CutUp => self.cut_up(id),
+            Turnout::Begins(operation, rectangle, cursor) => {
+                let claim = self.overlaps.claim(&self.slots, &rectangle, operation);
+                let work = Work::new(id, operation, rectangle);
+                self.begin(id, Planned::enter(work, MemberSet::NONE), claim);
+                match cursor {
+                    Cursor::End => self.cut_up(id),
+                    Cursor::Start | Cursor::Row(..) | Cursor::Linear(_) => {
+                        if let Some(progress) = self.requests.get(id) {
+                            progress.cursor = cursor;
+                        }
+                    }
+                }
+            }
+            Turnout::Flushes => {
+                let claim = self.overlaps.none();
+                self.begin(id, Flush::enter(id, &self.array), claim);
+                self.cut_up(id);
+            }
+            Turnout::Settles => {
+                if let Some(until) = self.array.mark_clean() {
+                    let claim = self.overlaps.none();
+                    self.begin(id, Record::of(Ending::Barrier(id, Ok(())), until), claim);
+                }
+                self.cut_up(id);
+            }
+        }
+        self.answer_if_finished(id, host);
+        Admitted::Something
+    }
+
+    fn turnout(&mut self) -> Option<(RequestId, Turnout)> {
+        let idle = self.slots.used == 0;
+        let (id, progress) = self.requests.head()?;
+        let request = progress.request;
+        let turnout = match request.kind {
+            RequestKind::Flush => match self.array.access() {
+                Access::ReadWrite => Turnout::Flushes,
+                Access::ReadOnly => Turnout::CutUp,
+            },
+            RequestKind::MarkClean if idle => Turnout::Settles,
+            RequestKind::MarkClean => Turnout::Waits,
+            RequestKind::Read
+            | RequestKind::Check
+            | RequestKind::Write(_)
+            | RequestKind::WriteZeroes(_) => {
+                let array = &self.array;
+                let longest = |rectangle: &Rectangle| array.longest(rectangle);
+                match cut(array.geometry(), &request, progress.cursor, longest) {
+                    None => Turnout::CutUp,
+                    Some((rectangle, cursor)) => {
+                        Turnout::Begins(self.operation(&request, &rectangle), rectangle, cursor)
+                    }
+                }
+            }
+        };
+        Some((id, turnout))
+    }
+
+    /// What is done with a piece of a request: straight from and to its memory where every device takes that.
+    fn operation(&self, request: &Request, rectangle: &Rectangle) -> Operation {
+        let stride = match rectangle.span {
+            Span::Row { stride, .. } => stride,
+            Span::Chunk { .. } => Sectors::ZERO,
+        };
+        let offsets = Sectors(rectangle.caller.0 | stride.0);
+        let fit = match request.stability {
+            Stability::Volatile => Fit::ThroughLane,
+            Stability::Stable => self.array.limits().takes(request.memory, offsets),
+        };
+        match (request.kind, fit) {
+            (RequestKind::Read, Fit::Direct) => Operation::Read(Transfer::Direct),
+            (RequestKind::Read, Fit::ThroughLane) => Operation::Read(Transfer::Staged),
+            (RequestKind::Write(durability), Fit::Direct) => {
+                Operation::Write(Source::Direct, durability)
+            }
+            (RequestKind::Write(durability), Fit::ThroughLane) => {
+                Operation::Write(Source::Staged, durability)
+            }
+            (RequestKind::WriteZeroes(durability), _) => {
+                Operation::Write(Source::Zeroes, durability)
+            }
+            (RequestKind::Check | RequestKind::Flush | RequestKind::MarkClean, _) => {
+                Operation::Check
+            }
+        }
+    }
+
+    fn begin(&mut self, id: RequestId, stripe: Stripe, claim: super::overlap::Claim) {
+        let Some(index) = self.slots.take_free() else { return };
+        let Some(slot) = self.slots.get(index) else { return };
+        slot.occupant = Occupant::Operation { stripe, claim };
+        slot.epoch = slot.epoch.wrapping_add(1);
+        if let Some(progress) = self.requests.get(id) {
+            progress.pieces = progress.pieces.saturating_add(1);
+        }
+        match (claim.turn(), stripe.awaits()) {
+            (Turn::Later, _) => {}
+            (Turn::Now, awaits @ crate::stripe::Awaits::Generation(_)) => self.rest(index, awaits),
+            (Turn::Now, crate::stripe::Awaits::Completions) => self.slots.make_ready(index),
+        }
+    }
+
+    fn cut_up(&mut self, id: RequestId) {
+        if let Some(progress) = self.requests.get(id) {
+            progress.cursor = Cursor::End;
+        }
+        self.requests.pop_head();
+    }
+}

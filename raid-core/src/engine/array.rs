@@ -1,0 +1,375 @@
+//! The array as the engine knows it: its shape, who sits where, who is lost, what is on record.
+
+use super::setup::{Access, Dirty, Seat, Setup, SetupError};
+use crate::batch::Results;
+use crate::geometry::{CopyGeometry, Geometry};
+use crate::host::{Event, Fault, Host};
+use crate::io_limits::IoLimits;
+use crate::limits::{LANE_SECTORS_MAX, LANE_SECTORS_MIN, MEMBERS_MAX};
+use crate::members::{MemberSet, MemberState};
+use crate::metadata::{Consistency, Facts, Writer};
+use crate::plan::{Redundancy, Snapshot};
+use crate::rectangle::{Rectangle, Span};
+use crate::units::{
+    ChunkIndex, DeviceIndex, DeviceSector, FAULT_UNIT, Generation, MemberIndex, Sectors,
+};
+
+/// The state of one array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Array {
+    geometry: Geometry,
+    seats: [Option<Seat>; MEMBERS_MAX],
+    /// Places without a usable member: none attached, or failed.
+    absent: MemberSet,
+    /// Places whose member is valid up to a mark only.
+    rebuilding: MemberSet,
+    fate: Fate,
+    access: Access,
+    dirty: Dirty,
+    /// What the last clean stop, or the last resync, vouches for.
+    vouched: Consistency,
+    mark: Mark,
+    pub(super) writer: Writer,
+    limits: IoLimits,
+    lane: Sectors,
+}
+
+/// Whether the array can still do what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It can, degraded or not.
+    Serving,
+    /// More members are lost than the redundancy makes up for: it takes no write, and reads what is left.
+    Failed,
+}
+
+/// What the metadata says about writes under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Mark {
+    /// There are none; as vouched for.
+    Clean,
+    /// There may be; on record with this generation.
+    Dirty(Generation),
+}
+
+/// Whether a row kept what was written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Kept,
+    Lost,
+}
+
+impl Array {
+    pub(super) fn new(setup: &Setup<'_>) -> Result<Self, SetupError> {
+        let geometry = setup.geometry;
+        if setup.seats.len() != usize::from(geometry.members()) {
+            return Err(SetupError::Seats {
+                expected: geometry.members(),
+                found: setup.seats.len(),
+            });
+        }
+        let bounds = LANE_SECTORS_MIN..=LANE_SECTORS_MAX;
+        if !bounds.contains(&setup.lane) || !setup.lane.0.is_multiple_of(FAULT_UNIT.0) {
+            return Err(SetupError::Lane(setup.lane));
+        }
+        let mut seats = [None; MEMBERS_MAX];
+        let mut limits = IoLimits::RELAXED;
+        let (mut absent, mut rebuilding) = (MemberSet::NONE, MemberSet::NONE);
+        for ((place, from), member) in seats.iter_mut().zip(setup.seats).zip(0..=u8::MAX) {
+            let member = MemberIndex(member);
+            *place = *from;
+            let Some(seat) = from else {
+                absent.insert(member);
+                continue;
+            };
+            limits = limits.stacked(seat.limits.validated().map_err(SetupError::Limits)?);
+            match seat.state {
+                MemberState::InSync => {}
+                MemberState::Rebuilding { .. } => rebuilding.insert(member),
+                MemberState::Failed | MemberState::Missing => absent.insert(member),
+            }
+        }
+        data_is_aligned(setup.seats, limits.logical_block())?;
+        let lacking = !absent.union(rebuilding).is_empty() && geometry.redundancy() > 0;
+        match (setup.consistency, setup.dirty) {
+            (Consistency::InSyncTo(_), Dirty::Refuse) if lacking => {
+                return Err(SetupError::DirtyDegraded);
+            }
+            (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force) => {}
+        }
+        let fate = if survives(&geometry, absent) { Fate::Serving } else { Fate::Failed };
+        Ok(Self {
+            geometry,
+            seats,
+            absent,
+            rebuilding,
+            fate,
+            access: setup.access,
+            dirty: setup.dirty,
+            vouched: setup.consistency,
+            mark: Mark::Clean,
+            writer: Writer::new(setup.events),
+            limits,
+            lane: setup.lane,
+        })
+    }
+
+    pub(crate) const fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub(crate) const fn absent(&self) -> MemberSet {
+        self.absent
+    }
+
+    pub(crate) fn present(&self) -> MemberSet {
+        self.geometry.all_members().difference(self.absent)
+    }
+
+    pub(crate) const fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    pub(crate) const fn access(&self) -> Access {
+        self.access
+    }
+
+    pub(crate) const fn limits(&self) -> &IoLimits {
+        &self.limits
+    }
+
+    fn seat(&self, member: MemberIndex) -> Option<&Seat> {
+        self.seats.get(member.index())?.as_ref()
+    }
+
+    pub(super) fn state(&self, member: MemberIndex) -> MemberState {
+        match self.seat(member) {
+            None => MemberState::Missing,
+            Some(seat) => match seat.state {
+                MemberState::InSync | MemberState::Rebuilding { .. }
+                    if self.absent.contains(member) =>
+                {
+                    MemberState::Failed
+                }
+                MemberState::InSync
+                | MemberState::Rebuilding { .. }
+                | MemberState::Failed
+                | MemberState::Missing => seat.state,
+            },
+        }
+    }
+
+    /// The device of a place. Only places that are present are asked for.
+    pub(crate) fn device(&self, member: MemberIndex) -> DeviceIndex {
+        self.seat(member).map_or(DeviceIndex(u8::MAX), |seat| seat.device)
+    }
+
+    /// Where the block of a place lies. What no validated geometry gives becomes an address that no device has.
+    pub(crate) fn locate(
+        &self,
+        rectangle: &Rectangle,
+        member: MemberIndex,
+    ) -> (DeviceIndex, DeviceSector) {
+        let nowhere = (DeviceIndex(u8::MAX), DeviceSector(u64::MAX));
+        let address = || {
+            let seat = self.seat(member)?;
+            let sector = rectangle.member_sector(&self.geometry, member)?;
+            Some((seat.device, seat.data_offset.checked_add(Sectors(sector.0))?))
+        };
+        address().unwrap_or(nowhere)
+    }
+
+    /// The members as an operation on `rectangle` sees them, where it found `faulted` unreadable itself.
+    pub(crate) fn snapshot(&self, rectangle: &Rectangle, faulted: MemberSet) -> Snapshot {
+        let mut unreadable = self.absent.union(faulted);
+        for member in self.rebuilding {
+            match self.validity(rectangle, member) {
+                Validity::Valid => {}
+                Validity::Stale => unreadable.insert(member),
+            }
+        }
+        let unwritable = match self.access {
+            Access::ReadOnly => self.geometry.all_members(),
+            Access::ReadWrite => self.absent,
+        };
+        Snapshot { unreadable, unwritable, faulted, redundancy: self.redundancy(rectangle) }
+    }
+
+    fn validity(&self, rectangle: &Rectangle, member: MemberIndex) -> Validity {
+        let state = self.seat(member).map(|seat| seat.state);
+        let Some(MemberState::Rebuilding { valid_to }) = state else { return Validity::Valid };
+        match rectangle.member_sector(&self.geometry, member) {
+            Some(start) if start.0 < valid_to.0 => Validity::Valid,
+            Some(_) | None => Validity::Stale,
+        }
+    }
+
+    fn redundancy(&self, rectangle: &Rectangle) -> Redundancy {
+        match (self.vouched, self.dirty) {
+            (Consistency::Clean, _) | (_, Dirty::Force) => Redundancy::InSync,
+            (Consistency::InSyncTo(mark), Dirty::Refuse) => match self.resync_address(rectangle) {
+                Some(start) if start < mark => Redundancy::InSync,
+                Some(_) | None => Redundancy::Unknown,
+            },
+        }
+    }
+
+    /// The address of a rectangle that a resync mark is compared with: on the members, or for levels with copies
+    /// in the array, which for level 1 is the same.
+    fn resync_address(&self, rectangle: &Rectangle) -> Option<Sectors> {
+        let member = rectangle.places().lowest()?;
+        match rectangle.span {
+            Span::Row { .. } => {
+                rectangle.member_sector(&self.geometry, member).map(|sector| Sectors(sector.0))
+            }
+            Span::Chunk { .. } => rectangle.lba(&self.geometry, member).map(|lba| Sectors(lba.0)),
+        }
+    }
+
+    /// How long a rectangle may be that starts where this one does, so that all of it is equally valid and every
+    /// device takes it in one command.
+    pub(super) fn longest(&self, rectangle: &Rectangle) -> Sectors {
+        let transfer = self.limits.transfer_max;
+        let transfer = transfer.saturating_sub(Sectors(transfer.0 % FAULT_UNIT.0));
+        let mut longest = self.lane.min(transfer);
+        let mut stop_at = |start: Sectors, mark: Sectors| {
+            if start < mark {
+                longest = longest.min(mark.saturating_sub(start));
+            }
+        };
+        match self.vouched {
+            Consistency::Clean => {}
+            Consistency::InSyncTo(mark) => {
+                if let Some(start) = self.resync_address(rectangle) {
+                    stop_at(start, mark);
+                }
+            }
+        }
+        for member in self.rebuilding.intersection(rectangle.places()) {
+            let state = self.seat(member).map(|seat| seat.state);
+            let start = rectangle.member_sector(&self.geometry, member);
+            if let (Some(MemberState::Rebuilding { valid_to }), Some(start)) = (state, start) {
+                stop_at(Sectors(start.0), valid_to);
+            }
+        }
+        longest
+    }
+
+    /// Takes members out of use: from now on they are absent, and a generation that says so is wanted.
+    pub(crate) fn lose<H: Host>(&mut self, members: MemberSet, fault: Fault, host: &mut H) {
+        for member in members.difference(self.absent) {
+            self.absent.insert(member);
+            self.rebuilding.remove(member);
+            host.note(Event::MemberFailed { member, fault });
+            match self.fate {
+                Fate::Serving if !survives(&self.geometry, self.absent) => {
+                    self.fate = Fate::Failed;
+                    host.note(Event::ArrayFailed);
+                }
+                Fate::Serving | Fate::Failed => {}
+            }
+            match self.access {
+                Access::ReadWrite => {
+                    self.writer.want();
+                }
+                Access::ReadOnly => {}
+            }
+        }
+    }
+
+    /// Members that failed while metadata was written.
+    pub(super) fn lose_all<H: Host>(&mut self, results: &Results, host: &mut H) {
+        self.lose(results.blocks, results.block_fault, host);
+        self.lose(results.members, results.member_fault, host);
+        self.lose(results.rejected, results.rejected_fault, host);
+    }
+
+    /// Whether what was written to these places of a rectangle is kept, with who is absent now.
+    pub(crate) fn standing(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
+        let kept = match rectangle.span {
+            Span::Row { .. } => {
+                let lost = rectangle.places().intersection(self.absent);
+                lost.count() <= u32::from(self.geometry.redundancy())
+            }
+            Span::Chunk { .. } => writes
+                .difference(self.absent)
+                .into_iter()
+                .any(|member| self.validity(rectangle, member) == Validity::Valid),
+        };
+        if kept { Standing::Kept } else { Standing::Lost }
+    }
+
+    /// Marks the array dirty. The generation to wait for before the first member write, or `None` if the mark is
+    /// on record.
+    pub(crate) fn mark_dirty(&mut self) -> Option<Generation> {
+        let marked = match self.mark {
+            Mark::Dirty(generation) => generation,
+            Mark::Clean => {
+                let generation = self.writer.want();
+                self.mark = Mark::Dirty(generation);
+                generation
+            }
+        };
+        (self.writer.recorded() < marked).then_some(marked)
+    }
+
+    /// Marks the array as it was vouched for. The generation to wait for, or `None` if that is on record.
+    pub(super) fn mark_clean(&mut self) -> Option<Generation> {
+        match self.mark {
+            Mark::Clean => {}
+            Mark::Dirty(_) => {
+                self.mark = Mark::Clean;
+                self.writer.want();
+            }
+        }
+        self.unrecorded()
+    }
+
+    pub(crate) const fn recorded(&self) -> Generation {
+        self.writer.recorded()
+    }
+
+    /// The generation that will say all that is true now, or `None` if it is on record.
+    pub(crate) fn unrecorded(&self) -> Option<Generation> {
+        Some(self.writer.wanted()).filter(|wanted| *wanted > self.writer.recorded())
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let consistency = match self.mark {
+            Mark::Clean => self.vouched,
+            Mark::Dirty(_) => Consistency::InSyncTo(Sectors::ZERO),
+        };
+        Facts { consistency, absent: self.absent, present: self.present() }
+    }
+}
+
+/// Whether a member holds valid data where a rectangle lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Validity {
+    Valid,
+    Stale,
+}
+
+fn data_is_aligned(seats: &[Option<Seat>], block: Sectors) -> Result<(), SetupError> {
+    for (seat, member) in seats.iter().zip(0..=u8::MAX) {
+        let aligned = |seat: &Seat| seat.data_offset.0.checked_rem(block.0) == Some(0);
+        if !seat.as_ref().is_none_or(aligned) {
+            return Err(SetupError::DataOffset { member: MemberIndex(member), block });
+        }
+    }
+    Ok(())
+}
+
+/// Whether every block of an array can be had without the `lost` members.
+fn survives(geometry: &Geometry, lost: MemberSet) -> bool {
+    match geometry {
+        Geometry::Parity(_) => lost.count() <= u32::from(geometry.redundancy()),
+        Geometry::Copies(copies) => every_chunk_survives(copies, lost),
+    }
+}
+
+fn every_chunk_survives(geometry: &CopyGeometry, lost: MemberSet) -> bool {
+    // The members of chunk c and of chunk c + members are the same.
+    (0..u64::from(geometry.members()))
+        .all(|chunk| !geometry.copy_places(ChunkIndex(chunk)).difference(lost).is_empty())
+}

@@ -1,0 +1,286 @@
+//! The engine: takes requests in, runs their stripe operations, answers.
+//!
+//! [`Engine::start`] takes a request in and calls nothing back. [`Engine::on_done`] records one completion and
+//! does nothing else. [`Engine::poll`] takes steps: it is the only place from which the host is called, and it
+//! takes no more steps than it is told.
+
+mod admission;
+mod array;
+mod overlap;
+mod requests;
+mod settle;
+mod setup;
+mod slots;
+
+pub use admission::Refusal;
+pub use array::Fate;
+pub(crate) use array::{Array, Standing};
+pub use requests::RequestSlot;
+pub use setup::{Access, Dirty, Seat, Setup, SetupError};
+pub use slots::Slot;
+
+use crate::batch::Settled;
+use crate::geometry::Geometry;
+use crate::host::{Command, Completion, Host, Misuse, Owner, SlotIndex, Token};
+use crate::io_limits::IoLimits;
+use crate::limits::{REQUESTS_MAX, SLOTS_MAX};
+use crate::members::MemberState;
+use crate::metadata::{Need, WriterStep};
+use crate::stripe::{Awaits, Next, Ports};
+use crate::units::{DeviceIndex, Generation, MemberIndex};
+use overlap::Overlaps;
+use requests::Requests;
+use slots::{Occupant, Slots};
+
+/// Memory that the host lends to the engine for as long as it lives.
+#[derive(Debug)]
+pub struct Memory<'m> {
+    /// One for each stripe operation at a time, 1 to 4096. The host sets aside a lane for each member of each.
+    pub slots: &'m mut [Slot],
+    /// One for each request at a time, 1 to 4096.
+    pub requests: &'m mut [RequestSlot],
+}
+
+/// A RAID engine for one array.
+#[derive(Debug)]
+pub struct Engine<'m> {
+    array: Array,
+    slots: Slots<'m>,
+    requests: Requests<'m>,
+    overlaps: Overlaps,
+    /// What operations that wait for a record were last told.
+    told: (Generation, Fate),
+}
+
+/// What a poll came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is nothing to do until a completion is reported or a request started.
+    Idle,
+    /// The budget is used up; there is more to do.
+    More,
+    /// The host refused commands, and nothing else is left to do. Poll again when it can take them.
+    HostBusy(Blocked),
+}
+
+/// What refused commands wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// This device, and perhaps others.
+    Device(DeviceIndex),
+    /// Whatever runs jobs over memory, and perhaps devices.
+    Compute,
+}
+
+/// What a step of the engine led to.
+enum Stepped {
+    Moved,
+    Refused(Blocked),
+    Nothing,
+}
+
+impl<'m> Engine<'m> {
+    /// An engine for the array as it is. It issues nothing before a request asks for it.
+    ///
+    /// # Errors
+    /// What about the setup cannot be worked with.
+    pub fn new(setup: &Setup<'_>, memory: Memory<'m>) -> Result<Self, SetupError> {
+        let fits = |count: usize, max: usize| (1..=max).contains(&count);
+        if !fits(memory.slots.len(), SLOTS_MAX) || !fits(memory.requests.len(), REQUESTS_MAX) {
+            return Err(SetupError::Memory);
+        }
+        let array = Array::new(setup)?;
+        Ok(Self {
+            told: (array.recorded(), array.fate()),
+            array,
+            slots: Slots::new(memory.slots),
+            requests: Requests::new(memory.requests),
+            overlaps: Overlaps::new(),
+        })
+    }
+
+    /// Where each block of the array lies.
+    #[must_use]
+    pub const fn geometry(&self) -> &Geometry {
+        self.array.geometry()
+    }
+
+    /// What all devices together can take in one command.
+    #[must_use]
+    pub const fn limits(&self) -> &IoLimits {
+        self.array.limits()
+    }
+
+    /// What the member at a place is.
+    #[must_use]
+    pub fn member_state(&self, member: MemberIndex) -> MemberState {
+        self.array.state(member)
+    }
+
+    /// Whether the array serves.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        self.array.fate()
+    }
+
+    /// The event count of the last metadata that may be on a member.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.array.writer.events()
+    }
+
+    /// Records how one command ended. Calls nothing back: what follows is done in `poll`.
+    ///
+    /// # Errors
+    /// The report matches no command in flight. Nothing has changed.
+    pub fn on_done(&mut self, token: Token, completion: Completion) -> Result<(), Misuse> {
+        match token.owner {
+            Owner::Metadata => self.array.writer.settle(token, completion).map(|_| ()),
+            Owner::Slot(index) => {
+                let slot = self.slots.get(index).ok_or(Misuse::UnknownToken)?;
+                let settled = match &mut slot.occupant {
+                    Occupant::Operation { stripe, .. } if slot.epoch == token.epoch => {
+                        stripe.settle(token.member, completion)?
+                    }
+                    Occupant::Operation { .. } | Occupant::Nobody => {
+                        return Err(Misuse::UnknownToken);
+                    }
+                };
+                match settled {
+                    Settled::Last => self.slots.make_ready(index),
+                    Settled::More => {}
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes at most `budget` steps, calling the host for each command and each answer.
+    ///
+    /// Where the host is busy for one command, the others go on.
+    pub fn poll(&mut self, host: &mut impl Host, budget: u32) -> Progress {
+        self.slots.offer_refused_again();
+        let mut blocked = None;
+        let mut writer_refused = None;
+        for _ in 0..budget {
+            let stepped = match writer_refused {
+                None => self.step_writer(host),
+                Some(_) => Stepped::Nothing,
+            };
+            match stepped {
+                Stepped::Moved => continue,
+                Stepped::Refused(by) => writer_refused = Some(by),
+                Stepped::Nothing => {}
+            }
+            self.wake();
+            match self.step_slot(host) {
+                Stepped::Moved => continue,
+                Stepped::Refused(by) => {
+                    blocked = Some(by);
+                    continue;
+                }
+                Stepped::Nothing => {}
+            }
+            match self.admit(host) {
+                admission::Admitted::Something => {}
+                admission::Admitted::Nothing => {
+                    return blocked.or(writer_refused).map_or(Progress::Idle, Progress::HostBusy);
+                }
+            }
+        }
+        Progress::More
+    }
+
+    fn step_writer(&mut self, host: &mut impl Host) -> Stepped {
+        match (self.array.fate(), self.array.access(), self.array.writer.need()) {
+            (Fate::Serving, Access::ReadWrite, Need::Step) => {}
+            (Fate::Serving | Fate::Failed, Access::ReadOnly | Access::ReadWrite, _) => {
+                return Stepped::Nothing;
+            }
+        }
+        let facts = self.array.facts();
+        let mut writer = self.array.writer;
+        let array = &self.array;
+        let step = writer.step(facts, |token, task| {
+            host.submit(token, task.command(array.device(token.member), token.member))
+        });
+        self.array.writer = writer;
+        match step {
+            WriterStep::Moved | WriterStep::Waiting => Stepped::Moved,
+            WriterStep::Refused(member) => {
+                Stepped::Refused(Blocked::Device(self.array.device(member)))
+            }
+            WriterStep::Lost(results) => {
+                self.array.lose_all(&results, host);
+                Stepped::Moved
+            }
+        }
+    }
+
+    /// Lists the operations whose record has come, or never will.
+    fn wake(&mut self) {
+        let now = (self.array.recorded(), self.array.fate());
+        if now == self.told {
+            return;
+        }
+        self.told = now;
+        for index in self.slots.indices() {
+            let Some(slot) = self.slots.get(index) else { continue };
+            let Occupant::Operation { stripe, .. } = &slot.occupant else { continue };
+            match (stripe.awaits(), now) {
+                (Awaits::Generation(until), (recorded, Fate::Serving)) if recorded < until => {}
+                (Awaits::Generation(_), _) => self.slots.make_ready(index),
+                (Awaits::Completions, _) => {}
+            }
+        }
+    }
+
+    fn step_slot(&mut self, host: &mut impl Host) -> Stepped {
+        let Some(index) = self.slots.pop_ready() else { return Stepped::Nothing };
+        let Some(slot) = self.slots.get(index) else { return Stepped::Nothing };
+        let Occupant::Operation { stripe, claim } = slot.occupant else { return Stepped::Moved };
+        let mut ports = Ports { array: &mut self.array, host, slot: index, epoch: slot.epoch };
+        #[cfg(debug_assertions)]
+        let before = stripe.rank(ports.array);
+        match stripe.step(&mut ports) {
+            Next::Enter(stripe) => {
+                debug_assert!(
+                    stripe.rank(ports.array) < before,
+                    "a transition must lower the rank"
+                );
+                slot.occupant = Occupant::Operation { stripe, claim };
+                slot.epoch = slot.epoch.wrapping_add(1);
+                self.slots.make_ready(index);
+            }
+            Next::Wait(stripe) => {
+                slot.occupant = Occupant::Operation { stripe, claim };
+                // What it waits for may have come with this very step.
+                self.rest(index, stripe.awaits());
+            }
+            Next::Refused(stripe, command) => {
+                slot.occupant = Occupant::Operation { stripe, claim };
+                self.slots.make_refused(index);
+                return Stepped::Refused(blocked_by(&command));
+            }
+            Next::Done(ending) => self.end(index, claim, ending, host),
+        }
+        Stepped::Moved
+    }
+
+    fn rest(&mut self, index: SlotIndex, awaits: Awaits) {
+        match (awaits, self.array.fate()) {
+            (Awaits::Generation(_), Fate::Failed) => self.slots.make_ready(index),
+            (Awaits::Generation(until), Fate::Serving) if self.array.recorded() >= until => {
+                self.slots.make_ready(index);
+            }
+            (Awaits::Generation(_), Fate::Serving) | (Awaits::Completions, _) => {}
+        }
+    }
+}
+
+const fn blocked_by(command: &Command) -> Blocked {
+    match command.device() {
+        Some(device) => Blocked::Device(device),
+        None => Blocked::Compute,
+    }
+}

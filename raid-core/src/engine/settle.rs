@@ -1,0 +1,112 @@
+//! How an operation's end reaches its request, and the request's answer its requester.
+
+use super::Engine;
+use super::overlap::Claim;
+use super::requests::Compared;
+use super::slots::Occupant;
+use crate::host::{Event, Failure, Host, RequestId, SlotIndex};
+use crate::members::MemberSet;
+use crate::rectangle::Span;
+use crate::stripe::{Ending, Outcome, Planned, Trouble, Work};
+use crate::units::{FAULT_UNIT, Lba, Sectors};
+
+impl Engine<'_> {
+    /// An operation has come to an end, or to the end of one fault unit.
+    pub(super) fn end(
+        &mut self,
+        index: SlotIndex,
+        claim: Claim,
+        ending: Ending,
+        host: &mut impl Host,
+    ) {
+        let (request, next) = match ending {
+            Ending::Barrier(request, result) => {
+                if let (Err(failure), Some(progress)) = (result, self.requests.get(request)) {
+                    progress.fail(failure);
+                }
+                (request, None)
+            }
+            Ending::Work(work, outcome) => {
+                self.account(&work, outcome, host);
+                (work.request, next_piece(&work, outcome))
+            }
+        };
+        if let Some(work) = next {
+            if let Some(slot) = self.slots.get(index) {
+                let stripe = Planned::enter(work, MemberSet::NONE);
+                slot.occupant = Occupant::Operation { stripe, claim };
+                slot.epoch = slot.epoch.wrapping_add(1);
+            }
+            self.slots.make_ready(index);
+            return;
+        }
+        self.slots.release(index);
+        self.overlaps.release(&mut self.slots, &claim);
+        if let Some(progress) = self.requests.get(request) {
+            progress.pieces = progress.pieces.saturating_sub(1);
+        }
+        self.answer_if_finished(request, host);
+    }
+
+    pub(super) fn answer_if_finished(&mut self, request: RequestId, host: &mut impl Host) {
+        if let Some(result) = self.requests.finish(request) {
+            host.answer(request, result);
+        }
+    }
+
+    fn account(&mut self, work: &Work, outcome: Outcome, host: &mut impl Host) {
+        let failure = match outcome {
+            Outcome::Done { unserved } => self.name_lost(work, unserved, host),
+            Outcome::Compared { mismatched_units } => {
+                self.count_mismatches(work, mismatched_units);
+                None
+            }
+            Outcome::Failed(Trouble::Unrecoverable) => {
+                self.name_lost(work, work.now().covered(), host)
+            }
+            Outcome::Failed(Trouble::Rejected(fault)) => Some(Failure::Rejected { fault }),
+            Outcome::Failed(Trouble::ArrayFailed) => Some(Failure::ArrayFailed),
+            Outcome::Failed(Trouble::NothingToCompare) => Some(Failure::NothingToCompare),
+        };
+        if let (Some(failure), Some(progress)) = (failure, self.requests.get(work.request)) {
+            progress.fail(failure);
+        }
+    }
+
+    /// Names each block that is lost. The first of them is the request's failure.
+    fn name_lost(&self, work: &Work, lost: MemberSet, host: &mut impl Host) -> Option<Failure> {
+        // The copies of a chunk are one block.
+        let lost = match work.now().span {
+            Span::Row { .. } => lost,
+            Span::Chunk { .. } => lost.lowest().map_or(MemberSet::NONE, MemberSet::only),
+        };
+        let sectors = work.sectors();
+        let mut first: Option<Lba> = None;
+        for member in lost {
+            let Some(at) = work.now().lba(self.array.geometry(), member) else { continue };
+            host.note(Event::RangeLost { request: work.request, at, sectors });
+            first = Some(first.map_or(at, |first| first.min(at)));
+        }
+        first.map(|at| Failure::Unrecoverable { at, sectors })
+    }
+
+    fn count_mismatches(&mut self, work: &Work, units: u32) {
+        let Some(progress) = self.requests.get(work.request) else { return };
+        if let Compared::Mismatches(sectors) = &mut progress.compared {
+            let more = Sectors(u64::from(units).saturating_mul(FAULT_UNIT.0));
+            *sectors = Sectors(sectors.0.saturating_add(more.0));
+        }
+    }
+}
+
+/// The next fault unit, unless what happened ends the whole rectangle.
+fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
+    match outcome {
+        Outcome::Done { .. }
+        | Outcome::Compared { .. }
+        | Outcome::Failed(Trouble::Unrecoverable) => work.next_piece(),
+        Outcome::Failed(
+            Trouble::Rejected(_) | Trouble::ArrayFailed | Trouble::NothingToCompare,
+        ) => None,
+    }
+}

@@ -1,0 +1,112 @@
+//! What an engine is made from: the array's shape and members, as they are at the start.
+
+use crate::geometry::Geometry;
+use crate::io_limits::{IoLimits, LimitsError};
+use crate::members::MemberState;
+use crate::metadata::Consistency;
+use crate::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
+
+/// An array, as it is when its engine is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'s> {
+    /// Where each block lies.
+    pub geometry: Geometry,
+    /// Who sits at each place, in order; `None` where no device is attached.
+    pub seats: &'s [Option<Seat>],
+    /// Up to where parity and copies agree with the data, says the metadata.
+    pub consistency: Consistency,
+    /// The event count of the metadata.
+    pub events: u64,
+    /// Length of a lane: a multiple of 4 KiB, up to 1 MiB.
+    pub lane: Sectors,
+    /// Whether members may be written.
+    pub access: Access,
+    /// What to do if the array is dirty and degraded.
+    pub dirty: Dirty,
+}
+
+/// A device at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Seat {
+    /// The device.
+    pub device: DeviceIndex,
+    /// What its data is worth.
+    pub state: MemberState,
+    /// Where its data area starts.
+    pub data_offset: DeviceSector,
+    /// What it can take in one command.
+    pub limits: IoLimits,
+}
+
+/// Whether members may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// No command that writes is issued, whatever happens.
+    ReadOnly,
+    /// They may.
+    ReadWrite,
+}
+
+/// What to do with an array that was not stopped cleanly and lacks a member: blocks of that member may be
+/// reconstructed from parity that does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dirty {
+    /// Refuse it.
+    Refuse,
+    /// Take its parity for good. The user's explicit wish.
+    Force,
+}
+
+/// Why no engine can be made. Bad configuration, but for [`SetupError::DirtyDegraded`], which is a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The number of seats is not the number of members.
+    Seats {
+        /// Members of the geometry.
+        expected: u8,
+        /// Seats given.
+        found: usize,
+    },
+    /// The lane is no multiple of 4 KiB, or too short or too long.
+    Lane(Sectors),
+    /// A device's limits are impossible.
+    Limits(LimitsError),
+    /// A member's data does not start at a multiple of the largest logical block.
+    DataOffset {
+        /// The member.
+        member: MemberIndex,
+        /// Sectors in that block.
+        block: Sectors,
+    },
+    /// No slot or no request was lent, or more than the engine can number.
+    Memory,
+    /// The array was not stopped cleanly and lacks a member.
+    DirtyDegraded,
+}
+
+impl core::fmt::Display for SetupError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Seats { expected, found } => {
+                write!(f, "{found} seats for an array of {expected} members")
+            }
+            Self::Lane(sectors) => {
+                write!(f, "lanes of {} sectors; give a multiple of 8, 8 to 2048", sectors.0)
+            }
+            Self::Limits(error) => error.fmt(f),
+            Self::DataOffset { member, block } => write!(
+                f,
+                "the data of member {} does not start at a multiple of {} sectors, the logical block",
+                member.0, block.0
+            ),
+            Self::Memory => f.write_str("lend at least one slot and one request, at most 4096 of each"),
+            Self::DirtyDegraded => f.write_str(
+                "the array was not stopped cleanly and lacks a member: blocks of that member may come out \
+                 wrong; bring the member back, or insist",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}

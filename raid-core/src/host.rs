@@ -1,0 +1,349 @@
+//! What the engine asks of its host, and what the host answers.
+//!
+//! The engine never calls a device: it hands [`Command`]s to [`Host::submit`] from inside
+//! [`Engine::poll`](crate::engine::Engine::poll), and the host reports each of them once with
+//! [`Engine::on_done`](crate::engine::Engine::on_done). `poll` holds the engine exclusively while a callback
+//! runs, so a callback cannot re-enter it.
+
+use crate::metadata::Record;
+use crate::plan::Job;
+use crate::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
+
+/// The callbacks that a host supplies.
+pub trait Host {
+    /// Begins a command. It is finished when the host reports `token` to `on_done`, never from in here.
+    ///
+    /// Until then the command's memory belongs to the command.
+    ///
+    /// # Errors
+    /// [`Busy`] if the command cannot be taken now: nothing has happened, and it is offered again in a later
+    /// `poll`. `Busy` concerns this command alone; the engine goes on with others.
+    fn submit(&mut self, token: Token, command: Command) -> Result<(), Busy>;
+
+    /// Takes the one answer to a request. Its memory is the requester's again.
+    fn answer(&mut self, request: RequestId, result: Result<Answer, Failure>);
+
+    /// Takes note of something that happened to the array. Nothing needs to be done.
+    fn note(&mut self, event: Event) {
+        let _ = event;
+    }
+}
+
+/// The host cannot take this command now. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// One thing to do. Plain data: it can be logged, compared, queued and passed over a C boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Read from a device into memory.
+    Read {
+        /// The device to read.
+        device: DeviceIndex,
+        /// First sector on the device.
+        at: DeviceSector,
+        /// How much.
+        sectors: Sectors,
+        /// Where it goes.
+        into: Buffer,
+    },
+    /// Write memory to a device.
+    Write {
+        /// The device to write.
+        device: DeviceIndex,
+        /// First sector on the device.
+        at: DeviceSector,
+        /// How much.
+        sectors: Sectors,
+        /// Where it comes from.
+        from: Buffer,
+        /// When it counts as done.
+        durability: Durability,
+    },
+    /// Make durable all writes to a device that were reported done before.
+    Flush {
+        /// The device to flush.
+        device: DeviceIndex,
+    },
+    /// Write the array's metadata to a device: the record's values, in the host's format, in place of those there.
+    Record {
+        /// The device to write.
+        device: DeviceIndex,
+        /// The place that the device has in the array.
+        member: MemberIndex,
+        /// The values.
+        record: Record,
+    },
+    /// Run a job over memory: parity, recovery, comparison or copying.
+    Compute(Job),
+}
+
+impl Command {
+    /// The device that the command goes to, or `None` for a job over memory.
+    #[must_use]
+    pub const fn device(&self) -> Option<DeviceIndex> {
+        match self {
+            Self::Read { device, .. }
+            | Self::Write { device, .. }
+            | Self::Flush { device }
+            | Self::Record { device, .. } => Some(*device),
+            Self::Compute(_) => None,
+        }
+    }
+}
+
+/// When a write counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// When the device has it, be it in a volatile cache.
+    Cached,
+    /// When it would survive a loss of power (force unit access).
+    Durable,
+}
+
+/// Memory by name. The engine never sees a byte of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Buffer {
+    /// A lane: memory that the host set aside, one lane for each member of each slot.
+    Lane {
+        /// The stripe operation's slot.
+        slot: SlotIndex,
+        /// The member that the lane belongs to.
+        member: MemberIndex,
+        /// Where in the lane the data starts.
+        offset: Sectors,
+    },
+    /// The requester's own memory.
+    Caller {
+        /// The request that brought it.
+        request: RequestId,
+        /// Where in that memory, all segments taken as one run, the data starts.
+        offset: Sectors,
+    },
+}
+
+impl Buffer {
+    /// The same memory, from `by` further on.
+    pub(crate) fn moved(self, by: Sectors) -> Self {
+        match self {
+            Self::Lane { slot, member, offset } => {
+                Self::Lane { slot, member, offset: Sectors(offset.0.saturating_add(by.0)) }
+            }
+            Self::Caller { request, offset } => {
+                Self::Caller { request, offset: Sectors(offset.0.saturating_add(by.0)) }
+            }
+        }
+    }
+}
+
+/// A stripe operation's storage, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotIndex(pub u16);
+
+impl SlotIndex {
+    /// This slot as an index into memory.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Names an accepted request until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    pub(crate) index: u16,
+    pub(crate) epoch: u32,
+}
+
+impl RequestId {
+    /// The request's storage, by number: below the number of requests that the host lent memory for. A host
+    /// can keep what belongs to a request in a table of that length.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.index)
+    }
+}
+
+/// Names one command until it is reported. A report that names no command in flight is [`Misuse`] and changes
+/// nothing; the epoch wraps after 2^32 states of one slot, and no report may be that late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    pub(crate) owner: Owner,
+    pub(crate) epoch: u32,
+    pub(crate) member: MemberIndex,
+}
+
+impl Token {
+    /// The token as one number, for hosts that can only carry that.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        let owner = match self.owner {
+            Owner::Metadata => 0,
+            Owner::Slot(slot) => u64::from(slot.0).wrapping_add(1),
+        };
+        u64::from(self.epoch) | (u64::from(self.member.0) << 32) | (owner << 40)
+    }
+
+    /// The token that gave these bits. Bits that no token gave make a token that names no command.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        let [e0, e1, e2, e3, member, o0, o1, o2] = bits.to_le_bytes();
+        let owner = u32::from_le_bytes([o0, o1, o2, 0]);
+        let owner = match owner.checked_sub(1) {
+            None => Owner::Metadata,
+            Some(slot) => Owner::Slot(SlotIndex(u16::try_from(slot).unwrap_or(u16::MAX))),
+        };
+        Self { owner, epoch: u32::from_le_bytes([e0, e1, e2, e3]), member: MemberIndex(member) }
+    }
+}
+
+/// Which machine a command belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    /// A stripe operation.
+    Slot(SlotIndex),
+    /// The metadata writer.
+    Metadata,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Completion {
+    /// It did what it was to do.
+    Done,
+    /// A comparing job ran; so many 4 KiB units disagree.
+    Compared {
+        /// Units that disagree. The last unit of a job may be short.
+        mismatched_units: u32,
+    },
+    /// It failed. What a failed read left in memory is not used.
+    Failed(Fault),
+}
+
+/// Why a command failed. The kind decides who is to blame, and so what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The medium cannot give or take these sectors. Costs the member these units only.
+    Media,
+    /// A checksum below says that the data is wrong. Treated as [`Fault::Media`].
+    Integrity,
+    /// The way to the device is broken. Costs the member.
+    Transport,
+    /// The device is gone. Costs the member.
+    Gone,
+    /// The device says that the command is malformed. Nobody's fault below: goes back to the requester.
+    InvalidRequest,
+    /// The device cannot do this at all. Nobody's fault below: goes back to the requester.
+    Unsupported,
+}
+
+/// A report that no command in flight matches: late, doubled or forged. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misuse {
+    /// The token names no command in flight.
+    UnknownToken,
+    /// The completion is not one that this command can have.
+    WrongCompletion,
+}
+
+impl core::fmt::Display for Misuse {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::UnknownToken => "the token names no command in flight; the report was ignored",
+            Self::WrongCompletion => "this command cannot end like that; the report was ignored",
+        })
+    }
+}
+
+impl core::error::Error for Misuse {}
+
+/// What a request brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It was done, as durably as it asked for.
+    Done,
+    /// The range was compared; so many sectors lie in 4 KiB units that disagree.
+    Checked {
+        /// Sectors in units that disagree, counted once for each unit of a row.
+        mismatched_sectors: Sectors,
+    },
+}
+
+/// Why a request failed. Its range, or the part of it that is named, holds what it held, or for a write what
+/// was to be written, sector by sector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// More is lost than the redundancy makes up for. The array's fate: nothing was made up.
+    /// The range is the first that was lost; [`Event::RangeLost`] names each.
+    Unrecoverable {
+        /// First sector lost.
+        at: Lba,
+        /// How much.
+        sectors: Sectors,
+    },
+    /// A device called the command malformed or cannot do it. The requester's or the host's to mend; no
+    /// member was blamed and nothing was tried again.
+    Rejected {
+        /// What the device said.
+        fault: Fault,
+    },
+    /// The array has failed: more members are lost than the redundancy makes up for, or no metadata could be
+    /// written. It takes no more writes.
+    ArrayFailed,
+    /// There is nothing to compare: the array is degraded here, or has no redundancy.
+    NothingToCompare,
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unrecoverable { at, sectors } => write!(
+                f,
+                "sectors {} to {} are lost: more members fail there than the redundancy makes up for",
+                at.0,
+                at.0.saturating_add(sectors.0).saturating_sub(1)
+            ),
+            Self::Rejected { fault } => {
+                write!(f, "a device refused the command ({fault:?}); no member was blamed")
+            }
+            Self::ArrayFailed => f.write_str("the array has failed and takes no writes"),
+            Self::NothingToCompare => {
+                f.write_str("there is nothing to compare: no redundancy, or a member is missing")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Failure {}
+
+/// Something that happened to the array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A member is lost from now on.
+    MemberFailed {
+        /// Its place.
+        member: MemberIndex,
+        /// The last fault that it gave.
+        fault: Fault,
+    },
+    /// More members are lost than the redundancy makes up for: no more writes.
+    ArrayFailed,
+    /// A block that could not be read was reconstructed and written back.
+    BlockRewritten {
+        /// The member that it lies on.
+        member: MemberIndex,
+        /// Where on the device.
+        at: DeviceSector,
+        /// How much.
+        sectors: Sectors,
+    },
+    /// Part of a request could not be served.
+    RangeLost {
+        /// The request.
+        request: RequestId,
+        /// First sector lost.
+        at: Lba,
+        /// How much.
+        sectors: Sectors,
+    },
+}

@@ -1,0 +1,30 @@
+//! What must be durable about the array, as values, and the machine that records them.
+//!
+//! The formats in which hosts keep these values are elsewhere ([`md`](crate::md) has Linux md's).
+
+mod writer;
+
+pub(crate) use writer::{Facts, Need, Writer, WriterStep};
+
+use crate::members::MemberSet;
+use crate::units::Sectors;
+
+/// What one generation of metadata says: the same on every member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// The event count: one more than in the generation before.
+    pub events: u64,
+    /// Whether parity and copies agree with the data.
+    pub consistency: Consistency,
+    /// Places whose member is not to be used again.
+    pub failed: MemberSet,
+}
+
+/// Up to where parity and copies are known to agree with the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Consistency {
+    /// Everywhere.
+    Clean,
+    /// Below this sector: of each member, or of the array for level 10. Zero while writes are under way.
+    InSyncTo(Sectors),
+}

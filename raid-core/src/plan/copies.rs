@@ -1,0 +1,64 @@
+//! Plans for a chunk with copies: levels 0, 1 and 10.
+
+use super::{NoPlan, Plan, Snapshot, Source, Task, Tasks, Transfer};
+use crate::members::MemberSet;
+use crate::units::MemberIndex;
+
+pub(super) struct ChunkPlan {
+    copies: MemberSet,
+    at: Snapshot,
+}
+
+impl ChunkPlan {
+    pub(super) const fn new(copies: MemberSet, at: Snapshot) -> Self {
+        Self { copies, at }
+    }
+
+    /// One copy is read. Always the first that is left, so where copies are not known to agree, every read of
+    /// one range sees the same of them.
+    pub(super) fn read(&self, transfer: Transfer) -> Plan {
+        let Some(block) = self.copies.difference(self.at.unreadable).lowest() else {
+            return Plan { unserved: self.copies, ..NOTHING };
+        };
+        let deliver = match transfer {
+            Transfer::Direct => None,
+            Transfer::Staged => Some(Task::Deliver),
+        };
+        Plan {
+            reads: MemberSet::only(block),
+            tasks: Tasks::of([deliver, None, None, None]),
+            writes: self.copies.intersection(self.at.faulted).difference(self.at.unwritable),
+            unserved: MemberSet::NONE,
+            block,
+        }
+    }
+
+    /// Every copy is written. One of them at least must be a valid copy, not one that is still being rebuilt.
+    pub(super) fn write(&self, source: Source) -> Result<Plan, NoPlan> {
+        let writes = self.copies.difference(self.at.unwritable);
+        let valid = self.copies.difference(self.at.unreadable).union(self.at.faulted);
+        let block = writes.intersection(valid).lowest().ok_or(NoPlan::Unrecoverable)?;
+        let stage = match source {
+            Source::Direct => None,
+            Source::Staged | Source::Zeroes => Some(Task::Stage),
+        };
+        Ok(Plan { writes, tasks: Tasks::of([stage, None, None, None]), block, ..NOTHING })
+    }
+
+    pub(super) fn check(&self) -> Result<Plan, NoPlan> {
+        let whole = self.copies.intersection(self.at.unreadable).is_empty();
+        let Some(block) = self.copies.lowest().filter(|_| whole && self.copies.count() > 1) else {
+            return Err(NoPlan::NothingToCompare);
+        };
+        let tasks = Tasks::of([Some(Task::Check), None, None, None]);
+        Ok(Plan { reads: self.copies, tasks, block, ..NOTHING })
+    }
+}
+
+const NOTHING: Plan = Plan {
+    reads: MemberSet::NONE,
+    tasks: Tasks::NONE,
+    writes: MemberSet::NONE,
+    unserved: MemberSet::NONE,
+    block: MemberIndex(0),
+};

@@ -1,0 +1,200 @@
+//! Jobs over memory: what is computed from which buffers, by name.
+
+use super::{Operation, Source, Transfer};
+use crate::geometry::Row;
+use crate::host::{Buffer, RequestId, SlotIndex};
+use crate::members::MemberSet;
+use crate::rectangle::{Rectangle, Span};
+use crate::units::{MemberIndex, Sectors};
+
+/// One job over memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// Compute lost blocks from the others.
+    Recover(Recovery),
+    /// Compute parity from all data blocks: the new where the request covers them.
+    Generate(Parities),
+    /// Take the old value of covered blocks (in lanes) out of the parity and bring the new one (the
+    /// requester's) in.
+    Update(Parities),
+    /// Take the old value of covered blocks (in lanes) out of the parity.
+    Subtract(Parities),
+    /// Bring the new value of covered blocks (in lanes) into the parity.
+    Add(Parities),
+    /// Bring the new value of covered blocks into lanes: copy the requester's memory, or fill with zeroes.
+    Stage,
+    /// Copy covered blocks from lanes to the requester's memory.
+    Deliver,
+    /// Compare parity with data, or copies with each other, and count the 4 KiB units that disagree.
+    Check,
+}
+
+/// Which blocks are lost, and what they are computed from, besides all other data blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Recovery {
+    /// A data block, from P.
+    FromP {
+        /// Its place.
+        lost: MemberIndex,
+    },
+    /// A data block, from Q.
+    FromQ {
+        /// Its place.
+        lost: MemberIndex,
+    },
+    /// A data block and P, from Q.
+    WithPFromQ {
+        /// The data block's place.
+        lost: MemberIndex,
+    },
+    /// Two data blocks, from P and Q.
+    Two {
+        /// The place of one.
+        first: MemberIndex,
+        /// The place of the other.
+        second: MemberIndex,
+    },
+}
+
+/// Which parity blocks a job makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Parities {
+    /// P alone.
+    P,
+    /// Q alone.
+    Q,
+    /// P and Q.
+    Both,
+}
+
+/// A job with everything that is needed to run it: which task, in which slot, over which rectangle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Job {
+    pub(crate) task: Task,
+    pub(crate) buffers: Buffers,
+    pub(crate) rectangle: Rectangle,
+    pub(crate) unserved: MemberSet,
+    pub(crate) block: MemberIndex,
+}
+
+/// Where the blocks of one stripe operation are in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Buffers {
+    pub(crate) slot: SlotIndex,
+    pub(crate) request: RequestId,
+    pub(crate) operation: Operation,
+}
+
+impl Buffers {
+    pub(crate) const fn lane(&self, member: MemberIndex) -> Buffer {
+        Buffer::Lane { slot: self.slot, member, offset: Sectors::ZERO }
+    }
+
+    fn caller(&self, rectangle: &Rectangle, member: MemberIndex) -> Option<Buffer> {
+        let offset = rectangle.caller_offset(member)?;
+        Some(Buffer::Caller { request: self.request, offset })
+    }
+
+    /// Where the old value of a block is, once it is read or recovered.
+    pub(crate) fn old(&self, rectangle: &Rectangle, member: MemberIndex) -> Buffer {
+        let direct = match self.operation {
+            Operation::Read(Transfer::Direct) => self.caller(rectangle, member),
+            Operation::Read(Transfer::Staged) | Operation::Write(..) | Operation::Check => None,
+        };
+        direct.unwrap_or(self.lane(member))
+    }
+
+    /// Where the value of a block is that is written to its member.
+    pub(crate) fn new(
+        &self,
+        rectangle: &Rectangle,
+        member: MemberIndex,
+        block: MemberIndex,
+    ) -> Buffer {
+        let holder = match rectangle.span {
+            Span::Row { .. } => member,
+            Span::Chunk { .. } => block,
+        };
+        match self.operation {
+            Operation::Read(_) | Operation::Check => self.old(rectangle, holder),
+            Operation::Write(Source::Direct, _) => {
+                self.caller(rectangle, holder).unwrap_or(self.lane(holder))
+            }
+            Operation::Write(Source::Staged | Source::Zeroes, _) => self.lane(holder),
+        }
+    }
+}
+
+impl Job {
+    /// What is to be computed.
+    #[must_use]
+    pub const fn task(&self) -> Task {
+        self.task
+    }
+
+    /// The slot whose lanes take part.
+    #[must_use]
+    pub const fn slot(&self) -> SlotIndex {
+        self.buffers.slot
+    }
+
+    /// The request whose memory may take part.
+    #[must_use]
+    pub const fn request(&self) -> RequestId {
+        self.buffers.request
+    }
+
+    /// The operation that the job is a step of: whether the requester's memory is read from or written to.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        self.buffers.operation
+    }
+
+    /// The length of every block.
+    #[must_use]
+    pub const fn sectors(&self) -> Sectors {
+        self.rectangle.sectors
+    }
+
+    /// The roles of the row's members, or `None` for a chunk with copies.
+    #[must_use]
+    pub const fn roles(&self) -> Option<Row> {
+        match self.rectangle.span {
+            Span::Row { roles, .. } => Some(roles),
+            Span::Chunk { .. } => None,
+        }
+    }
+
+    /// The places that hold a block of the row, or a copy of the chunk.
+    #[must_use]
+    pub fn places(&self) -> MemberSet {
+        self.rectangle.places()
+    }
+
+    /// Covered blocks that the job delivers or stages. For a chunk with copies: the one that stands for all.
+    #[must_use]
+    pub fn covered(&self) -> MemberSet {
+        match self.rectangle.span {
+            Span::Row { .. } => self.rectangle.covered().difference(self.unserved),
+            Span::Chunk { .. } => MemberSet::only(self.block),
+        }
+    }
+
+    /// Where the requester's memory of a covered block starts.
+    #[must_use]
+    pub fn caller_offset(&self, member: MemberIndex) -> Option<Sectors> {
+        self.rectangle.caller_offset(member)
+    }
+
+    /// The buffer that holds the old value of a block: an input of recovery, or the place of its result.
+    #[must_use]
+    pub fn old(&self, member: MemberIndex) -> Buffer {
+        self.buffers.old(&self.rectangle, member)
+    }
+
+    /// The buffer that holds the value of a block after the write.
+    #[must_use]
+    pub fn new(&self, member: MemberIndex) -> Buffer {
+        self.buffers.new(&self.rectangle, member, self.block)
+    }
+}

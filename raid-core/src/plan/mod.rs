@@ -1,0 +1,154 @@
+//! The plan: one pure, total function from (operation, who is lost, what is valid) to what is to be done.
+//!
+//! The stripe machine executes plans and decides nothing; nothing else decides. A plan says which blocks are
+//! read, which jobs then run over memory and in which order, and which blocks are written.
+
+mod copies;
+mod job;
+mod parity;
+
+pub(crate) use job::Buffers;
+pub use job::{Job, Parities, Recovery, Task};
+
+use crate::host::Durability;
+use crate::members::MemberSet;
+use crate::rectangle::{Rectangle, Span};
+use crate::units::MemberIndex;
+
+/// What is to be done with a rectangle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Bring the covered blocks to the requester.
+    Read(Transfer),
+    /// Store the covered blocks, and make the parity or the copies agree.
+    Write(Source, Durability),
+    /// Compare parity with data, or copies with each other.
+    Check,
+}
+
+/// How read data reaches the requester.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transfer {
+    /// Devices read straight into the requester's memory.
+    Direct,
+    /// Devices read into lanes, and the blocks are copied from there.
+    Staged,
+}
+
+/// Where written data comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Devices write straight from the requester's memory.
+    Direct,
+    /// The requester's memory is copied into lanes first, once.
+    Staged,
+    /// Lanes are filled with zeroes; there is no requester's memory.
+    Zeroes,
+}
+
+/// The state of the members as one operation sees it: one snapshot, from which one plan is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Snapshot {
+    /// Places whose block cannot be an input: member lost, not rebuilt up to here, or the block is unreadable.
+    pub unreadable: MemberSet,
+    /// Places that take no write: member lost.
+    pub unwritable: MemberSet,
+    /// Places that this operation found unreadable while their member lives: rewritten once reconstructed.
+    pub faulted: MemberSet,
+    /// Whether parity and copies are known to agree with the data here.
+    pub redundancy: Redundancy,
+}
+
+/// Whether parity and copies may be an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Redundancy {
+    /// Known to be in sync.
+    InSync,
+    /// Not known to be: the array was not stopped cleanly and has not been resynced up to here.
+    Unknown,
+}
+
+/// What is to be done, in the order of the fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Plan {
+    /// Blocks to read.
+    pub reads: MemberSet,
+    /// Jobs over memory, to run one after the other.
+    pub tasks: Tasks,
+    /// Blocks to write.
+    pub writes: MemberSet,
+    /// Covered blocks that a read cannot serve. Empty for anything but a read.
+    pub unserved: MemberSet,
+    /// For a chunk with copies: the place whose buffer holds the block. For a row: not used.
+    pub block: MemberIndex,
+}
+
+/// Most jobs in a plan.
+pub const TASKS_MAX: usize = 4;
+
+/// The jobs of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tasks([Option<Task>; TASKS_MAX]);
+
+impl Tasks {
+    /// No job.
+    pub const NONE: Self = Self([None; TASKS_MAX]);
+
+    /// The job with this number, from 0.
+    #[must_use]
+    pub fn get(&self, number: u8) -> Option<Task> {
+        self.0.get(usize::from(number)).copied().flatten()
+    }
+
+    /// The jobs in order.
+    pub fn iter(&self) -> impl Iterator<Item = Task> {
+        self.0.into_iter().flatten()
+    }
+
+    /// These jobs, those left out that are `None`.
+    fn of(tasks: [Option<Task>; TASKS_MAX]) -> Self {
+        let mut list = Self::NONE;
+        for (place, task) in list.0.iter_mut().zip(tasks.into_iter().flatten()) {
+            *place = Some(task);
+        }
+        list
+    }
+}
+
+/// Why there is no plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoPlan {
+    /// More is lost than the redundancy makes up for.
+    Unrecoverable,
+    /// There is nothing to compare.
+    NothingToCompare,
+}
+
+/// Makes the plan for `operation` on `rectangle`.
+///
+/// # Errors
+/// Why it cannot be done at all. A read always has a plan: what it cannot serve is named in it.
+pub(crate) fn plan(
+    rectangle: &Rectangle,
+    operation: Operation,
+    at: Snapshot,
+) -> Result<Plan, NoPlan> {
+    match rectangle.span {
+        Span::Row { roles, .. } => {
+            let row = parity::RowPlan::new(rectangle, roles, at);
+            match operation {
+                Operation::Read(transfer) => Ok(row.read(transfer)),
+                Operation::Write(source, _) => row.write(source),
+                Operation::Check => row.check(),
+            }
+        }
+        Span::Chunk { copies, .. } => {
+            let chunk = copies::ChunkPlan::new(copies, at);
+            match operation {
+                Operation::Read(transfer) => Ok(chunk.read(transfer)),
+                Operation::Write(source, _) => chunk.write(source),
+                Operation::Check => chunk.check(),
+            }
+        }
+    }
+}

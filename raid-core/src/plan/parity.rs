@@ -1,0 +1,239 @@
+//! Plans for a row with parity: levels 4, 5 and 6.
+
+use super::{
+    NoPlan, Parities, Plan, Recovery, Redundancy, Snapshot, Source, Task, Tasks, Transfer,
+};
+use crate::geometry::Row;
+use crate::members::MemberSet;
+use crate::rectangle::Rectangle;
+use crate::units::MemberIndex;
+
+/// The sets that every plan of a row is made of.
+pub(super) struct RowPlan {
+    row: Row,
+    /// Data blocks that the request covers.
+    covered: MemberSet,
+    data: MemberSet,
+    parity: MemberSet,
+    at: Snapshot,
+}
+
+/// How lost data blocks come back.
+struct Rescue {
+    recovery: Recovery,
+    /// Blocks to read for it.
+    reads: MemberSet,
+    /// Blocks that hold their value afterwards.
+    restored: MemberSet,
+}
+
+/// What one way to write a row costs and needs.
+struct WritePath {
+    reads: MemberSet,
+    tasks: Tasks,
+    /// Blocks to write besides the covered ones and the parity: those rescued on the way.
+    mended: MemberSet,
+}
+
+impl RowPlan {
+    pub(super) fn new(rectangle: &Rectangle, row: Row, at: Snapshot) -> Self {
+        let parity = row.parity_places();
+        let data = row.data_places();
+        Self { row, covered: rectangle.covered(), data, parity, at }
+    }
+
+    pub(super) fn read(&self, transfer: Transfer) -> Plan {
+        let deliver = match transfer {
+            Transfer::Direct => None,
+            Transfer::Staged => Some(Task::Deliver),
+        };
+        let lost = self.covered.intersection(self.at.unreadable);
+        let plan = Plan {
+            reads: self.covered.difference(lost),
+            tasks: Tasks::of([deliver, None, None, None]),
+            writes: MemberSet::NONE,
+            unserved: MemberSet::NONE,
+            block: MemberIndex(0),
+        };
+        if lost.is_empty() {
+            return plan;
+        }
+        let Some(rescue) = self.rescue() else {
+            // What can be served is served; the rest is named.
+            let tasks = if plan.reads.is_empty() { Tasks::NONE } else { plan.tasks };
+            return Plan { unserved: lost, tasks, ..plan };
+        };
+        Plan {
+            reads: rescue.reads,
+            tasks: Tasks::of([Some(Task::Recover(rescue.recovery)), deliver, None, None]),
+            writes: self.mendable(rescue.restored),
+            ..plan
+        }
+    }
+
+    pub(super) fn write(&self, source: Source) -> Result<Plan, NoPlan> {
+        let lost = self.data.union(self.parity).intersection(self.at.unwritable);
+        if lost.count() > self.parity.count() {
+            return Err(NoPlan::Unrecoverable);
+        }
+        let live = self.parity.difference(self.at.unwritable);
+        let path = match self.parities(live) {
+            // No parity is left to keep: the covered blocks are all that there is to write.
+            None => WritePath {
+                reads: MemberSet::NONE,
+                tasks: Tasks::of([stage(source), None, None, None]),
+                mended: MemberSet::NONE,
+            },
+            Some(parities) => {
+                let reconstruct = self.reconstruct_write(source, parities);
+                let modify = self.read_modify_write(source, parities, live);
+                match (reconstruct, modify) {
+                    (Some(reconstruct), Some(modify)) => {
+                        // The fewer reads; at a tie the one that does not depend on old parity.
+                        if modify.reads.count() < reconstruct.reads.count() {
+                            modify
+                        } else {
+                            reconstruct
+                        }
+                    }
+                    (Some(path), None) | (None, Some(path)) => path,
+                    (None, None) => {
+                        self.rescue_write(source, parities).ok_or(NoPlan::Unrecoverable)?
+                    }
+                }
+            }
+        };
+        Ok(Plan {
+            reads: path.reads,
+            tasks: path.tasks,
+            writes: self.covered.union(live).union(path.mended).difference(self.at.unwritable),
+            unserved: MemberSet::NONE,
+            block: MemberIndex(0),
+        })
+    }
+
+    pub(super) fn check(&self) -> Result<Plan, NoPlan> {
+        let all = self.data.union(self.parity);
+        if !all.intersection(self.at.unreadable).is_empty() {
+            return Err(NoPlan::NothingToCompare);
+        }
+        Ok(Plan {
+            reads: all,
+            tasks: Tasks::of([Some(Task::Check), None, None, None]),
+            writes: MemberSet::NONE,
+            unserved: MemberSet::NONE,
+            block: MemberIndex(0),
+        })
+    }
+
+    /// Parity from all data: what is not written is read. A full-stripe write reads nothing.
+    fn reconstruct_write(&self, source: Source, parities: Parities) -> Option<WritePath> {
+        let reads = self.data.difference(self.covered);
+        reads.intersection(self.at.unreadable).is_empty().then(|| WritePath {
+            reads,
+            tasks: Tasks::of([stage(source), Some(Task::Generate(parities)), None, None]),
+            mended: MemberSet::NONE,
+        })
+    }
+
+    /// Parity from old parity, old data and new data.
+    fn read_modify_write(
+        &self,
+        source: Source,
+        parities: Parities,
+        live: MemberSet,
+    ) -> Option<WritePath> {
+        let reads = self.covered.union(live);
+        let possible = match self.at.redundancy {
+            Redundancy::InSync => reads.intersection(self.at.unreadable).is_empty(),
+            Redundancy::Unknown => false,
+        };
+        let tasks = match source {
+            Source::Direct => [Some(Task::Update(parities)), None, None, None],
+            // Old and new data share a lane: the old goes out of the parity before the new comes in.
+            Source::Staged | Source::Zeroes => {
+                [Some(Task::Subtract(parities)), Some(Task::Stage), Some(Task::Add(parities)), None]
+            }
+        };
+        possible.then(|| WritePath { reads, tasks: Tasks::of(tasks), mended: MemberSet::NONE })
+    }
+
+    /// A block that is not written is lost, and so is an old value that a read-modify-write needs: the old row
+    /// is recovered first, then parity is made from all data.
+    fn rescue_write(&self, source: Source, parities: Parities) -> Option<WritePath> {
+        let rescue = self.rescue()?;
+        Some(WritePath {
+            reads: rescue.reads,
+            tasks: Tasks::of([
+                Some(Task::Recover(rescue.recovery)),
+                stage(source),
+                Some(Task::Generate(parities)),
+                None,
+            ]),
+            mended: self.mendable(rescue.restored.intersection(self.data)),
+        })
+    }
+
+    /// How all lost data blocks of the row come back, if they can.
+    fn rescue(&self) -> Option<Rescue> {
+        match self.at.redundancy {
+            Redundancy::InSync => {}
+            Redundancy::Unknown => return None,
+        }
+        let lost = self.data.intersection(self.at.unreadable);
+        let p = Some(self.row.p()).filter(|p| !self.at.unreadable.contains(*p));
+        let q = self.row.q().filter(|q| !self.at.unreadable.contains(*q));
+        let survivors = self.data.difference(lost);
+        let with = |places: &[MemberIndex]| survivors.union(places.iter().copied().collect());
+
+        let mut places = lost.into_iter();
+        match (places.next(), places.next(), places.next()) {
+            (Some(lost), None, None) => match (p, q) {
+                (Some(p), _) => Some(Rescue {
+                    recovery: Recovery::FromP { lost },
+                    reads: with(&[p]),
+                    restored: MemberSet::only(lost),
+                }),
+                (None, Some(q)) if self.at.faulted.contains(self.row.p()) => Some(Rescue {
+                    recovery: Recovery::WithPFromQ { lost },
+                    reads: with(&[q]),
+                    restored: MemberSet::only(lost).union(MemberSet::only(self.row.p())),
+                }),
+                (None, Some(q)) => Some(Rescue {
+                    recovery: Recovery::FromQ { lost },
+                    reads: with(&[q]),
+                    restored: MemberSet::only(lost),
+                }),
+                (None, None) => None,
+            },
+            (Some(first), Some(second), None) => Some(Rescue {
+                recovery: Recovery::Two { first, second },
+                reads: with(&[p?, q?]),
+                restored: lost,
+            }),
+            (None, ..) | (Some(_), None, Some(_)) | (Some(_), Some(_), Some(_)) => None,
+        }
+    }
+
+    /// Of restored blocks, those that were found unreadable here and whose member takes writes.
+    fn mendable(&self, restored: MemberSet) -> MemberSet {
+        restored.intersection(self.at.faulted).difference(self.at.unwritable)
+    }
+
+    fn parities(&self, live: MemberSet) -> Option<Parities> {
+        let q = self.row.q().filter(|q| live.contains(*q));
+        match (live.contains(self.row.p()), q) {
+            (true, Some(_)) => Some(Parities::Both),
+            (true, None) => Some(Parities::P),
+            (false, Some(_)) => Some(Parities::Q),
+            (false, None) => None,
+        }
+    }
+}
+
+const fn stage(source: Source) -> Option<Task> {
+    match source {
+        Source::Direct => None,
+        Source::Staged | Source::Zeroes => Some(Task::Stage),
+    }
+}

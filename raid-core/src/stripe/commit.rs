@@ -1,0 +1,218 @@
+//! Commit: the blocks are written. A member lost here costs its own write only: the parity is fixed, and the row
+//! is never read again to plan anew.
+
+use super::compute::Call;
+use super::{Ending, Next, Outcome, Ports, Record, Stripe, Trouble, Work};
+use crate::batch::{Batch, Results, Round, Settled};
+use crate::engine::{Fate, Standing};
+use crate::host::{Command, Completion, Durability, Event, Fault, Host, Misuse};
+use crate::members::MemberSet;
+use crate::plan::{Operation, Plan};
+use crate::units::{FAULT_UNIT, MemberIndex, Sectors};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Commit {
+    pub(super) work: Work,
+    plan: Plan,
+    pub(super) io: Batch,
+}
+
+impl Commit {
+    pub(super) const fn enter(work: Work, plan: Plan) -> Stripe {
+        Stripe::Commit(Self { work, plan, io: Batch::of(plan.writes) })
+    }
+
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+        let Self { work, plan, io } = self;
+        // A failed array gets no more writes; those that are in flight come back.
+        let stopped = match ports.array.fate() {
+            Fate::Serving => ports.array.absent(),
+            Fate::Failed => plan.writes,
+        };
+        let mut refused = None;
+        let round = io.offer(stopped, |member| {
+            let command = write_command(&work, &plan, ports, member, Sectors::ZERO, work.sectors());
+            ports.submit(member, command).inspect_err(|_| refused = Some(command))
+        });
+        match round {
+            Round::Waiting(io) => Next::Wait(Stripe::Commit(Self { io, ..self })),
+            Round::Refused(io, _) => match refused {
+                Some(command) => Next::Refused(Stripe::Commit(Self { io, ..self }), command),
+                None => Next::Wait(Stripe::Commit(Self { io, ..self })),
+            },
+            Round::Quiet(results) => written(work, plan, results, ports),
+        }
+    }
+}
+
+fn write_command<H: Host>(
+    work: &Work,
+    plan: &Plan,
+    ports: &Ports<'_, H>,
+    member: MemberIndex,
+    start: Sectors,
+    sectors: Sectors,
+) -> Command {
+    let (device, at) = ports.array.locate(work.now(), member);
+    let at = at.checked_add(start).unwrap_or(at);
+    let from = work.buffers(ports.slot).new(work.now(), member, plan.block).moved(start);
+    let durability = match work.operation {
+        Operation::Write(_, durability) => durability,
+        Operation::Read(_) | Operation::Check => Durability::Cached,
+    };
+    Command::Write { device, at, sectors, from, durability }
+}
+
+fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<'_, H>) -> Next {
+    if let Fate::Serving = ports.array.fate() {
+        ports.array.lose(results.members, results.member_fault, ports.host);
+    }
+    if !results.rejected.is_empty() {
+        match work.operation {
+            Operation::Write(..) if results.done.is_empty() && results.blocks.is_empty() => {
+                // No member took anything: the requester can have it back as if nothing had been tried.
+                let trouble = Trouble::Rejected(results.rejected_fault);
+                return Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
+            }
+            // Part of the row is written, so it must not stay torn: these writes are lost like any other.
+            Operation::Write(..) => {
+                ports.array.lose(results.rejected, results.rejected_fault, ports.host);
+            }
+            // The block was only to be mended. It is as it was.
+            Operation::Read(_) | Operation::Check => {}
+        }
+    }
+    note_rewritten(&work, results.done, ports);
+    match results.blocks.lowest() {
+        Some(member) => {
+            let queue = results.blocks;
+            Next::Enter(Stripe::Rewrite(Rewrite {
+                work,
+                plan,
+                queue,
+                member,
+                start: Sectors::ZERO,
+                fault: results.block_fault,
+                call: Call::Offer,
+            }))
+        }
+        None => finish(work, plan, ports),
+    }
+}
+
+fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H>) {
+    match work.operation {
+        Operation::Read(_) => {
+            for member in done {
+                let (_, at) = ports.array.locate(work.now(), member);
+                ports.host.note(Event::BlockRewritten { member, at, sectors: work.sectors() });
+            }
+        }
+        Operation::Write(..) | Operation::Check => {}
+    }
+}
+
+/// Where the row stands after its writes: the end, unless the loss of a member is still to be recorded.
+fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
+    let outcome = match (work.operation, ports.array.standing(work.now(), plan.writes)) {
+        (Operation::Read(_), _) | (Operation::Check | Operation::Write(..), Standing::Kept) => {
+            Outcome::Done { unserved: plan.unserved }
+        }
+        (Operation::Check | Operation::Write(..), Standing::Lost) => {
+            Outcome::Failed(Trouble::Unrecoverable)
+        }
+    };
+    Record::enter(Ending::Work(work, outcome), ports.array)
+}
+
+/// Rewrite: a write met a media fault. It is issued again in fault units, to one member after the other; a unit
+/// that fails again costs the member, because there is no list of bad blocks to put it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Rewrite {
+    pub(super) work: Work,
+    plan: Plan,
+    /// Members still to be written, the present one included.
+    queue: MemberSet,
+    member: MemberIndex,
+    /// How far into the block the present unit starts.
+    start: Sectors,
+    /// The fault that the whole write gave.
+    fault: Fault,
+    call: Call,
+}
+
+impl Rewrite {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+        let Self { work, plan, member, start, fault, call, .. } = self;
+        let length = work.sectors();
+        let stopped = match ports.array.fate() {
+            Fate::Failed => true,
+            Fate::Serving => ports.array.absent().contains(member),
+        };
+        let unit = length.saturating_sub(start).min(FAULT_UNIT);
+        match call {
+            Call::Wait => Next::Wait(Stripe::Rewrite(self)),
+            Call::Offer if stopped => self.next_member(ports),
+            // A single unit was tried already.
+            Call::Offer if length <= FAULT_UNIT => {
+                ports.array.lose(MemberSet::only(member), fault, ports.host);
+                self.next_member(ports)
+            }
+            Call::Offer => {
+                let command = write_command(&work, &plan, ports, member, start, unit);
+                match ports.submit(member, command) {
+                    Ok(()) => Next::Wait(Stripe::Rewrite(Self { call: Call::Wait, ..self })),
+                    Err(_) => Next::Refused(Stripe::Rewrite(self), command),
+                }
+            }
+            Call::Back(Completion::Done | Completion::Compared { .. }) => {
+                match start.checked_add(unit).filter(|start| *start < length) {
+                    Some(start) => {
+                        Next::Enter(Stripe::Rewrite(Self { start, call: Call::Offer, ..self }))
+                    }
+                    None => self.next_member(ports),
+                }
+            }
+            Call::Back(Completion::Failed(fault)) => {
+                if let Fate::Serving = ports.array.fate() {
+                    ports.array.lose(MemberSet::only(member), fault, ports.host);
+                }
+                self.next_member(ports)
+            }
+        }
+    }
+
+    fn next_member<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+        let mut queue = self.queue;
+        queue.remove(self.member);
+        match queue.lowest() {
+            Some(member) => Next::Enter(Stripe::Rewrite(Self {
+                queue,
+                member,
+                start: Sectors::ZERO,
+                call: Call::Offer,
+                ..self
+            })),
+            None => finish(self.work, self.plan, ports),
+        }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        member: MemberIndex,
+        completion: Completion,
+    ) -> Result<Settled, Misuse> {
+        match completion {
+            _ if member != self.member => Err(Misuse::UnknownToken),
+            Completion::Compared { .. } => Err(Misuse::WrongCompletion),
+            Completion::Done | Completion::Failed(_) => self.call.settle(completion),
+        }
+    }
+
+    pub(super) fn open(&self) -> u32 {
+        let units = self.work.sectors().saturating_sub(self.start).0.div_ceil(FAULT_UNIT.0);
+        let later = u64::from(self.queue.count().saturating_sub(1));
+        let all = later.saturating_mul(crate::rectangle::PIECES_MAX).saturating_add(units);
+        u32::try_from(all.saturating_mul(2)).unwrap_or(u32::MAX).saturating_add(self.call.open())
+    }
+}

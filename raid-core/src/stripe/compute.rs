@@ -1,0 +1,104 @@
+//! Compute: the plan's jobs run, one after the other.
+
+use super::{Ending, Log, Next, Outcome, Ports, Stripe, Trouble, Work};
+use crate::batch::Settled;
+use crate::host::{Command, Completion, Host, Misuse};
+use crate::plan::{Plan, TASKS_MAX, Task};
+use crate::units::MemberIndex;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Compute {
+    pub(super) work: Work,
+    plan: Plan,
+    /// The number of the job that is to be run, or runs.
+    number: u8,
+    call: Call,
+}
+
+/// Where a single command is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Call {
+    Offer,
+    Wait,
+    Back(Completion),
+}
+
+/// A job has no member; its token carries this one.
+const JOB: MemberIndex = MemberIndex(0);
+
+impl Compute {
+    pub(super) const fn enter(work: Work, plan: Plan) -> Stripe {
+        Stripe::Compute(Self { work, plan, number: 0, call: Call::Offer })
+    }
+
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+        let Self { work, plan, number, call } = self;
+        let done = |outcome| Next::Done(Ending::Work(work, outcome));
+        let Some(task) = plan.tasks.get(number) else {
+            return Log::enter(work, plan, ports.array);
+        };
+        match (call, task) {
+            (Call::Offer, _) => {
+                let command = Command::Compute(work.job(ports.slot, &plan, task));
+                match ports.submit(JOB, command) {
+                    Ok(()) => Next::Wait(Stripe::Compute(Self { call: Call::Wait, ..self })),
+                    Err(_) => Next::Refused(Stripe::Compute(self), command),
+                }
+            }
+            (Call::Wait, _) => Next::Wait(Stripe::Compute(self)),
+            (Call::Back(Completion::Compared { mismatched_units }), Task::Check) => {
+                done(Outcome::Compared { mismatched_units })
+            }
+            (Call::Back(Completion::Failed(fault)), _) => {
+                done(Outcome::Failed(Trouble::Rejected(fault)))
+            }
+            (Call::Back(Completion::Done | Completion::Compared { .. }), _) => {
+                let number = number.saturating_add(1);
+                Next::Enter(Stripe::Compute(Self { work, plan, number, call: Call::Offer }))
+            }
+        }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        member: MemberIndex,
+        completion: Completion,
+    ) -> Result<Settled, Misuse> {
+        if member != JOB {
+            return Err(Misuse::UnknownToken);
+        }
+        match (self.plan.tasks.get(self.number), completion) {
+            (Some(Task::Check), Completion::Done) => Err(Misuse::WrongCompletion),
+            (Some(Task::Check), Completion::Compared { .. } | Completion::Failed(_)) => {
+                self.call.settle(completion)
+            }
+            (_, Completion::Compared { .. }) => Err(Misuse::WrongCompletion),
+            (_, Completion::Done | Completion::Failed(_)) => self.call.settle(completion),
+        }
+    }
+
+    pub(super) fn open(&self) -> u32 {
+        let jobs = u32::try_from(TASKS_MAX).unwrap_or(0).saturating_sub(u32::from(self.number));
+        jobs.saturating_mul(2).saturating_add(self.call.open())
+    }
+}
+
+impl Call {
+    pub(super) const fn settle(&mut self, completion: Completion) -> Result<Settled, Misuse> {
+        match self {
+            Self::Wait => {
+                *self = Self::Back(completion);
+                Ok(Settled::Last)
+            }
+            Self::Offer | Self::Back(_) => Err(Misuse::UnknownToken),
+        }
+    }
+
+    /// 1 while the command is to be offered or is in flight.
+    pub(super) const fn open(&self) -> u32 {
+        match self {
+            Self::Offer | Self::Wait => 1,
+            Self::Back(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Log: what must be durable before the first member write is waited for: the array's dirty mark.
+
+use super::{Commit, Ending, Next, Outcome, Ports, Stripe, Trouble, Work};
+use crate::engine::{Array, Fate};
+use crate::host::Host;
+use crate::plan::{Operation, Plan};
+use crate::units::Generation;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Log {
+    pub(super) work: Work,
+    plan: Plan,
+    pub(super) until: Generation,
+}
+
+impl Log {
+    /// To Log, past it where the mark is there already, or to the end where there is nothing to write.
+    pub(super) fn enter(work: Work, plan: Plan, array: &mut Array) -> Next {
+        if plan.writes.is_empty() {
+            return Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }));
+        }
+        match array.mark_dirty() {
+            None => Next::Enter(Commit::enter(work, plan)),
+            Some(until) => Next::Wait(Stripe::Log(Self { work, plan, until })),
+        }
+    }
+
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+        let Self { work, plan, until } = self;
+        match (ports.array.fate(), work.operation) {
+            // Nothing is written to a failed array; what a read brought is good all the same.
+            (Fate::Failed, Operation::Read(_) | Operation::Check) => {
+                Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }))
+            }
+            (Fate::Failed, Operation::Write(..)) => {
+                Next::Done(Ending::Work(work, Outcome::Failed(Trouble::ArrayFailed)))
+            }
+            (Fate::Serving, _) if ports.array.recorded() >= until => {
+                Next::Enter(Commit::enter(work, plan))
+            }
+            (Fate::Serving, _) => Next::Wait(Stripe::Log(self)),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The stripe machine: one operation on one rectangle, as a typed state machine.
+//!
+//! ```text
+//!        lost more: plan again (each time at least one block or member more is lost)
+//!              +---------------------+
+//!              v                     |
+//!  Planned -> Gather ----> Compute --+--> Log -------> Commit -> (Rewrite) -> Record -> done
+//!             reads        jobs           waits for    writes    in units     waits for a record
+//!                                         the dirty                           of lost members
+//!                                         mark
+//! ```
+//!
+//! There is one struct for each state, holding what is valid then, and one consuming function for each
+//! transition. A transition leads to one of four: another state, waiting for completions or a record, the host
+//! being busy, or the end. From Log on the parity is fixed: no transition leads from there to Gather, because a
+//! row that is half written must not be read to plan again.
+
+mod commit;
+mod compute;
+mod flush;
+mod gather;
+mod log;
+mod planned;
+mod record;
+mod work;
+
+pub(crate) use commit::{Commit, Rewrite};
+pub(crate) use compute::Compute;
+pub(crate) use flush::Flush;
+pub(crate) use gather::Gather;
+pub(crate) use log::Log;
+pub(crate) use planned::Planned;
+pub(crate) use record::{Ending, Record};
+pub(crate) use work::{Outcome, Trouble, Work};
+
+use crate::batch::Settled;
+use crate::engine::Array;
+use crate::host::{Busy, Command, Completion, Host, Misuse, Owner, SlotIndex, Token};
+use crate::units::{Generation, MemberIndex};
+
+/// A stripe operation in one of its states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Stripe {
+    Planned(Planned),
+    Gather(Gather),
+    Compute(Compute),
+    Log(Log),
+    Commit(Commit),
+    Rewrite(Rewrite),
+    Record(Record),
+    Flush(Flush),
+}
+
+/// What a transition leads to. There is no fifth answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Next {
+    /// Another state, to be stepped at once or later.
+    Enter(Stripe),
+    /// Nothing to do until a completion, or until a generation is recorded.
+    Wait(Stripe),
+    /// The host was busy; some of it is still to be issued.
+    Refused(Stripe, Command),
+    /// The end.
+    Done(Ending),
+}
+
+/// What an operation waits for when it is not to be stepped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaits {
+    /// Its commands' completions, or its turn.
+    Completions,
+    /// This generation of metadata.
+    Generation(Generation),
+}
+
+/// Where a step reaches the world: the array's state, and the host under this operation's tokens.
+pub(crate) struct Ports<'p, H> {
+    pub(crate) array: &'p mut Array,
+    pub(crate) host: &'p mut H,
+    pub(crate) slot: SlotIndex,
+    pub(crate) epoch: u32,
+}
+
+impl<H: Host> Ports<'_, H> {
+    fn submit(&mut self, member: MemberIndex, command: Command) -> Result<(), Busy> {
+        let token = Token { owner: Owner::Slot(self.slot), epoch: self.epoch, member };
+        self.host.submit(token, command)
+    }
+}
+
+impl Stripe {
+    /// Takes one step.
+    pub(crate) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+        match self {
+            Self::Planned(state) => state.step(ports),
+            Self::Gather(state) => state.step(ports),
+            Self::Compute(state) => state.step(ports),
+            Self::Log(state) => state.step(ports),
+            Self::Commit(state) => state.step(ports),
+            Self::Rewrite(state) => state.step(ports),
+            Self::Record(state) => state.step(ports),
+            Self::Flush(state) => state.step(ports),
+        }
+    }
+
+    /// Records how one command ended. Does nothing else.
+    pub(crate) fn settle(
+        &mut self,
+        member: MemberIndex,
+        completion: Completion,
+    ) -> Result<Settled, Misuse> {
+        match self {
+            Self::Gather(state) => state.io.settle(member, completion),
+            Self::Commit(state) => state.io.settle(member, completion),
+            Self::Flush(state) => state.io.settle(member, completion),
+            Self::Compute(state) => state.settle(member, completion),
+            Self::Rewrite(state) => state.settle(member, completion),
+            Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
+        }
+    }
+
+    pub(crate) const fn awaits(&self) -> Awaits {
+        match self {
+            Self::Log(state) => Awaits::Generation(state.until),
+            Self::Record(state) => Awaits::Generation(state.until),
+            Self::Planned(_)
+            | Self::Gather(_)
+            | Self::Compute(_)
+            | Self::Commit(_)
+            | Self::Rewrite(_)
+            | Self::Flush(_) => Awaits::Completions,
+        }
+    }
+
+    /// How far the operation is from its end. Every transition lowers it, whatever fails.
+    pub(crate) fn rank(&self, array: &Array) -> Rank {
+        let (work, faulted, state, open) = match self {
+            Self::Planned(state) => (Some(&state.work), state.faulted.count(), 7, 1),
+            Self::Gather(state) => (Some(&state.work), state.faulted.count(), 6, state.io.open()),
+            Self::Compute(state) => (Some(&state.work), 0, 5, state.open()),
+            Self::Log(state) => (Some(&state.work), 0, 4, 1),
+            Self::Commit(state) => (Some(&state.work), 0, 3, state.io.open()),
+            Self::Rewrite(state) => (Some(&state.work), 0, 2, state.open()),
+            Self::Record(state) => (state.work(), 0, 1, 1),
+            Self::Flush(state) => (None, 0, 6, state.io.open()),
+        };
+        // From Compute on nothing more can be lost that would be planned around: the state alone decides.
+        let may_replan = state >= 6;
+        let losable = u32::from(array.geometry().members())
+            .saturating_sub(array.absent().count())
+            .saturating_sub(faulted);
+        Rank {
+            pieces: work.map_or(0, Work::pieces_left),
+            losable: if may_replan { losable.saturating_add(1) } else { 0 },
+            state,
+            open,
+        }
+    }
+}
+
+/// How far an operation is from its end, most significant part first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    /// Fault units still to be done one by one; more than any while the rectangle is done whole.
+    pieces: u64,
+    /// Members and blocks that can still be lost.
+    losable: u32,
+    /// The order of the states.
+    state: u8,
+    /// Commands, or jobs, left in the state.
+    open: u32,
+}

@@ -1,0 +1,40 @@
+//! Planned: nothing is read yet; the plan is made from one snapshot, now.
+
+use super::{Ending, Gather, Next, Outcome, Ports, Stripe, Trouble, Work};
+use crate::batch::Batch;
+use crate::engine::Fate;
+use crate::host::Host;
+use crate::members::MemberSet;
+use crate::plan::{NoPlan, Operation, plan};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Planned {
+    pub(crate) work: Work,
+    /// Places whose block this operation found unreadable.
+    pub(crate) faulted: MemberSet,
+}
+
+impl Planned {
+    pub(crate) const fn enter(work: Work, faulted: MemberSet) -> Stripe {
+        Stripe::Planned(Self { work, faulted })
+    }
+
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+        let Self { work, faulted } = self;
+        let failed = |trouble| Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
+        if let (Operation::Write(..), Fate::Failed) = (work.operation, ports.array.fate()) {
+            return failed(Trouble::Unrecoverable);
+        }
+        let snapshot = ports.array.snapshot(work.now(), faulted);
+        match plan(work.now(), work.operation, snapshot) {
+            Ok(plan) => Next::Enter(Stripe::Gather(Gather {
+                work,
+                plan,
+                faulted,
+                io: Batch::of(plan.reads),
+            })),
+            Err(NoPlan::Unrecoverable) => failed(Trouble::Unrecoverable),
+            Err(NoPlan::NothingToCompare) => failed(Trouble::NothingToCompare),
+        }
+    }
+}

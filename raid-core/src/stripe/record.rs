@@ -1,0 +1,67 @@
+//! Record: a write that survived the loss of a member is answered once that loss is on record.
+
+use super::{Next, Outcome, Ports, Stripe, Trouble, Work};
+use crate::engine::{Array, Fate};
+use crate::host::{Failure, Host, RequestId};
+use crate::plan::Operation;
+use crate::units::Generation;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Record {
+    ending: Ending,
+    pub(super) until: Generation,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Ending {
+    /// Work on a rectangle, or on one fault unit of it.
+    Work(Work, Outcome),
+    /// A flush, or the clean mark.
+    Barrier(RequestId, Result<(), Failure>),
+}
+
+impl Record {
+    /// To Record, or to the end where nothing is to be recorded. What a read brought depends on no record.
+    pub(super) fn enter(ending: Ending, array: &Array) -> Next {
+        let waits = match ending {
+            Ending::Work(work, _) => match work.operation {
+                Operation::Read(_) | Operation::Check => None,
+                Operation::Write(..) => array.unrecorded(),
+            },
+            Ending::Barrier(..) => array.unrecorded(),
+        };
+        match waits {
+            None => Next::Done(ending),
+            Some(until) => Next::Wait(Stripe::Record(Self { ending, until })),
+        }
+    }
+
+    /// An operation that only waits for a generation.
+    pub(crate) const fn of(ending: Ending, until: Generation) -> Stripe {
+        Stripe::Record(Self { ending, until })
+    }
+
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+        match ports.array.fate() {
+            Fate::Serving if ports.array.recorded() >= self.until => Next::Done(self.ending),
+            Fate::Serving => Next::Wait(Stripe::Record(self)),
+            Fate::Failed => Next::Done(match self.ending {
+                Ending::Work(work, Outcome::Done { .. } | Outcome::Compared { .. }) => {
+                    Ending::Work(work, Outcome::Failed(Trouble::ArrayFailed))
+                }
+                Ending::Work(work, Outcome::Failed(trouble)) => {
+                    Ending::Work(work, Outcome::Failed(trouble))
+                }
+                Ending::Barrier(request, _) => Ending::Barrier(request, Err(Failure::ArrayFailed)),
+            }),
+        }
+    }
+
+    pub(super) const fn work(&self) -> Option<&Work> {
+        match &self.ending {
+            Ending::Work(work, _) => Some(work),
+            Ending::Barrier(..) => None,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What a stripe operation is about: its rectangle, whole or in fault units, and how it came out.
+
+use crate::host::{Fault, RequestId, SlotIndex};
+use crate::members::MemberSet;
+use crate::plan::{Buffers, Job, Operation, Plan, Task};
+use crate::rectangle::{PIECES_MAX, Rectangle};
+use crate::units::Sectors;
+
+/// A rectangle and what is to be done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Work {
+    pub(crate) request: RequestId,
+    pub(crate) operation: Operation,
+    /// The rectangle as it was cut; overlaps are kept away from all of it.
+    whole: Rectangle,
+    /// The part that is being done.
+    now: Rectangle,
+    piece: Piece,
+}
+
+/// Which part of its rectangle an operation is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Piece {
+    /// All at once.
+    Whole,
+    /// One fault unit after the other, because of a media or integrity fault somewhere in it.
+    Unit(u64),
+}
+
+/// How the part that was being done came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Outcome {
+    /// Done, but for these covered blocks of a read.
+    Done { unserved: MemberSet },
+    /// Compared.
+    Compared { mismatched_units: u32 },
+    /// Not done.
+    Failed(Trouble),
+}
+
+/// Why an operation failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Trouble {
+    /// More is lost in this rectangle than the redundancy makes up for.
+    Unrecoverable,
+    /// A device called a command malformed or unsupported.
+    Rejected(Fault),
+    /// The array has failed.
+    ArrayFailed,
+    /// There is nothing to compare.
+    NothingToCompare,
+}
+
+impl Work {
+    pub(crate) const fn new(request: RequestId, operation: Operation, whole: Rectangle) -> Self {
+        Self { request, operation, whole, now: whole, piece: Piece::Whole }
+    }
+
+    pub(crate) const fn now(&self) -> &Rectangle {
+        &self.now
+    }
+
+    /// The same work, begun again from its first fault unit; `None` where it is no more than a unit already.
+    pub(crate) fn narrowed(&self) -> Option<Self> {
+        match self.piece {
+            Piece::Whole if self.whole.pieces() > 1 => {
+                Some(Self { now: self.whole.piece(0)?, piece: Piece::Unit(0), ..*self })
+            }
+            Piece::Whole | Piece::Unit(_) => None,
+        }
+    }
+
+    /// The work on the next fault unit; `None` where this was the last, or all was done at once.
+    pub(crate) fn next_piece(&self) -> Option<Self> {
+        match self.piece {
+            Piece::Whole => None,
+            Piece::Unit(number) => {
+                let number = number.checked_add(1)?;
+                Some(Self { now: self.whole.piece(number)?, piece: Piece::Unit(number), ..*self })
+            }
+        }
+    }
+
+    pub(crate) fn pieces_left(&self) -> u64 {
+        match self.piece {
+            Piece::Whole => PIECES_MAX.saturating_add(1),
+            Piece::Unit(number) => self.whole.pieces().saturating_sub(number),
+        }
+    }
+
+    pub(crate) const fn buffers(&self, slot: SlotIndex) -> Buffers {
+        Buffers { slot, request: self.request, operation: self.operation }
+    }
+
+    pub(crate) const fn job(&self, slot: SlotIndex, plan: &Plan, task: Task) -> Job {
+        Job {
+            task,
+            buffers: self.buffers(slot),
+            rectangle: self.now,
+            unserved: plan.unserved,
+            block: plan.block,
+        }
+    }
+
+    /// Sectors that the work covers of each member.
+    pub(crate) const fn sectors(&self) -> Sectors {
+        self.now.sectors
+    }
+}
