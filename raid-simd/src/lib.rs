@@ -1,2 +1,92 @@
-//! Parity kernels.
+//! P and Q parity kernels over byte slices, as Linux md defines them: generate, update, recover,
+//! check and locate. No allocation, no panic, no `std`.
+//!
+//! A row of a RAID 5 or 6 array holds `k` data blocks `D`, each with an [`Exponent`] `e`. Then
+//! `P = Σ D` and `Q = Σ 2^e · D`, where sums are exclusive or and products are those of
+//! [GF(2⁸)](gf256) over the polynomial 0x11d.
+//!
+//! ```
+//! use raid_simd::{Exponent, Kernels, Source, Target};
+//!
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! let kernels = Kernels::detect();
+//! let exponents = [Exponent::new(0), Exponent::new(1), Exponent::new(2)];
+//! let [Some(e0), Some(e1), Some(e2)] = exponents else { return Err("above 254".into()) };
+//!
+//! let data = [[1_u8; 512], [2; 512], [3; 512]];
+//! let sources = [
+//!     Source { exponent: e0, bytes: &data[0] },
+//!     Source { exponent: e1, bytes: &data[1] },
+//!     Source { exponent: e2, bytes: &data[2] },
+//! ];
+//! let (mut p, mut q) = ([0; 512], [0; 512]);
+//! kernels.gen_pq(&sources, &mut p, &mut q)?;
+//!
+//! // The members with the blocks 0 and 2 are lost.
+//! let (mut first, mut third) = ([0; 512], [0; 512]);
+//! kernels.recover_two(
+//!     &sources[1..2],
+//!     &p,
+//!     &q,
+//!     Target { exponent: e0, bytes: &mut first },
+//!     Target { exponent: e2, bytes: &mut third },
+//! )?;
+//! assert_eq!((first, third), (data[0], data[2]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The rules of every operation
+//!
+//! - All slices of a call are equally long, from 0 bytes up and at any alignment; otherwise it
+//!   answers [`ShapeError::LengthsDiffer`].
+//! - Blocks may come in any order. Where Q takes part their exponents, those of the missing blocks
+//!   included, are distinct; otherwise it answers [`ShapeError::ExponentRepeated`]. So there are at
+//!   most 255 of them. Ascending exponents, best from 0 without a gap, are the fastest.
+//! - After an error every target is as it was.
+//! - A target overlaps no source: the borrow checker sees to it. Sources may overlap each other.
+//! - No blocks at all is a sum like any other: zero.
+//! - Answers come by *unit* of [`UNIT_BYTES`], counted from the start of the slices; the last one
+//!   may be short.
+//!
+//! # The map
+//!
+//! | file | holds |
+//! |---|---|
+//! | `select.rs` | [`Kernels`]: which backend runs, and how the CPU is asked |
+//! | `operations/` | the methods of [`Kernels`], and the loop of each, written once for any width |
+//! | `fold.rs` | the one inner loop: the P and Q sums of a tile |
+//! | `line.rs` | `Line`, the private vector trait; tiles, windows, the walk over a slice |
+//! | `scalar.rs` | the reference: each operation by single bytes. The oracle of the tests |
+//! | `arch/` | one file an instruction set. The only room with `unsafe` |
+//! | `blocks.rs`, `verdict.rs`, `error.rs`, `shape.rs` | arguments, answers, errors, checks |
+//! | [`gf256`] | the field, with tables computed at compile time |
+//!
+//! # Backends
+//!
+//! [`Kernels::detect`] asks the CPU, with or without `std`. A build with
+//! `--cfg raid_backend="scalar"` offers it nothing but the reference; one with
+//! `--cfg raid_backend="avx2"` nothing but AVX2, and must enable that target feature.
 #![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+#[allow(unsafe_code, reason = "intrinsics, loads and stores: each block gives its proof")]
+mod arch;
+mod blocks;
+mod error;
+mod fold;
+pub mod gf256;
+mod line;
+mod operations;
+mod scalar;
+mod select;
+mod shape;
+mod verdict;
+
+pub use blocks::{Change, Exponent, Source, Target};
+pub use error::ShapeError;
+pub use select::Kernels;
+pub use verdict::{Mismatch, Suspect, UNIT_BYTES};
