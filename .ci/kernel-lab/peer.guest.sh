@@ -1,0 +1,42 @@
+# Guest script: the kernel examines arrays that raidctl has written to. peer.py appends one `examine` line for each.
+#
+# It prints, for each array, what the kernel makes of it:
+#   SAW name=.. mode=.. started=ok resync=none degraded=N mismatch=N md5=..
+# `resync` and `degraded` are taken before the kernel may write, so that a resync on its part can not hide an array
+# that was left dirty. Where members were left out, they are named to the kernel all the same, with the old content
+# they have: it must tell from the metadata that they are stale. Then they are taken in anew, and a second line
+# (stage=recovered) shows the array after recovery.
+
+examine() { # name mode level first sectors members missing...
+  name=$1 mode=$2 level=$3; carve "$1-$2" "$4" "$5" "$6" || return; members=$carved; shift 6
+  observe "$@"
+  mdadm --stop /dev/md0 >/dev/null 2>&1
+  carved=$members; uncarve
+}
+
+observe() { # missing...
+  saw="SAW name=$name mode=$mode stage=written"
+  quiet mdadm --assemble --readonly --run /dev/md0 $members || { echo "$saw started=no"; return; }
+  resync=none degraded=0 mismatch=-
+  [ "$level" = 0 ] || { resync=$(cat $md/resync_start); degraded=$(cat $md/degraded); }
+  content=$(digest /dev/md0)
+  quiet mdadm --readwrite /dev/md0 || { echo "$saw started=no"; return; }
+  [ "$level" = 0 ] || [ $# != 0 ] || verify
+  echo "$saw started=ok resync=$resync degraded=$degraded mismatch=$mismatch md5=$content"
+  [ $# = 0 ] || take_in "$@"
+}
+
+take_in() { # missing...
+  saw="SAW name=$name mode=$mode stage=recovered"
+  anew=""
+  for slot in "$@"; do anew="$anew /dev/mapper/$name-$mode.$slot"; done
+  quiet mdadm --zero-superblock $anew && quiet mdadm /dev/md0 --add $anew || { echo "$saw started=no"; return; }
+  tries=0
+  until [ "$(cat $md/degraded)" = 0 ] && [ "$(cat $md/sync_action)" = idle ]; do
+    tries=$((tries + 1)); [ $tries -lt 400 ] || { cat /proc/mdstat; break; }
+    sleep 0.05
+  done
+  echo 3 >/proc/sys/vm/drop_caches
+  verify
+  echo "$saw started=ok resync=$(cat $md/resync_start) degraded=$(cat $md/degraded) mismatch=$mismatch md5=$(digest /dev/md0)"
+}
