@@ -10,17 +10,17 @@
 examine() { # name mode level first sectors members missing...
   name=$1 mode=$2 level=$3; carve "$1-$2" "$4" "$5" "$6" || return; members=$carved; shift 6
   observe "$@"
-  mdadm --stop /dev/md0 >/dev/null 2>&1
+  mdadm --stop $array >/dev/null 2>&1
   carved=$members; uncarve
 }
 
 observe() { # missing...
   saw="SAW name=$name mode=$mode stage=written"
-  quiet mdadm --assemble --readonly --run /dev/md0 $members || { echo "$saw started=no"; return; }
+  quiet mdadm --assemble --readonly --run $array $members || { echo "$saw started=no"; return; }
   resync=none degraded=0 mismatch=-
   [ "$level" = 0 ] || { resync=$(cat $md/resync_start); degraded=$(cat $md/degraded); }
-  content=$(digest /dev/md0)
-  quiet mdadm --readwrite /dev/md0 || { echo "$saw started=no"; return; }
+  content=$(digest $array)
+  quiet mdadm --readwrite $array || { echo "$saw started=no"; return; }
   [ "$level" = 0 ] || [ $# != 0 ] || verify
   echo "$saw started=ok resync=$resync degraded=$degraded mismatch=$mismatch md5=$content"
   [ $# = 0 ] || take_in "$@"
@@ -30,13 +30,13 @@ take_in() { # missing...
   saw="SAW name=$name mode=$mode stage=recovered"
   anew=""
   for slot in "$@"; do anew="$anew /dev/mapper/$name-$mode.$slot"; done
-  quiet mdadm --zero-superblock $anew && quiet mdadm /dev/md0 --add $anew || { echo "$saw started=no"; return; }
+  quiet mdadm --zero-superblock $anew && quiet mdadm $array --add $anew || { echo "$saw started=no"; return; }
   tries=0
   until [ "$(cat $md/degraded)" = 0 ] && [ "$(cat $md/sync_action)" = idle ]; do
     tries=$((tries + 1)); [ $tries -lt 400 ] || { cat /proc/mdstat; break; }
     sleep 0.05
   done
-  echo 3 >/proc/sys/vm/drop_caches
+  fresh
   verify
-  echo "$saw started=ok resync=$(cat $md/resync_start) degraded=$(cat $md/degraded) mismatch=$mismatch md5=$(digest /dev/md0)"
+  echo "$saw started=ok resync=$(cat $md/resync_start) degraded=$(cat $md/degraded) mismatch=$mismatch md5=$(digest $array)"
 }
