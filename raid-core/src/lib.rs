@@ -10,6 +10,8 @@ pub mod io_limits;
 pub mod limits;
 pub mod members;
 pub mod metadata;
+#[cfg(feature = "parity")]
+pub mod parity;
 pub mod plan;
 pub mod rectangle;
 pub mod request;
