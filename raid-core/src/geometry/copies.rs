@@ -1,9 +1,9 @@
 //! Levels 0, 1 and 10: chunks, each on one member or more.
 //!
-//! All three are one scheme. Chunks are dealt to *places*: place `p` is on member `p mod n`, in line `p div n`,
-//! and each chunk takes `near` places in turn. That whole picture is then drawn `far` times, each time shifted
-//! by `near` members around the ring, in the next zone of the members or in the next row. Level 0 is one
-//! near copy, level 1 is as many near copies as members.
+//! All three are one scheme. Chunks are dealt to *places*: place `p` is on member `p mod n`, in
+//! line `p div n`, and each chunk takes `near` places in turn. That whole picture is then drawn
+//! `far` times, each time shifted by `near` members around the ring, in the next zone of the
+//! members or in the next row. Level 0 is one near copy, level 1 is as many near copies as members.
 
 use core::num::{NonZeroU8, NonZeroU64};
 
@@ -367,9 +367,9 @@ impl Copies {
         Rings::Sets { width: self.total, last }
     }
 
-    /// md moves a near copy that wraps around the members one row down, even into the row of the far
-    /// copies, and a far copy into the last set if it overshoots the set before by more than one. Layouts in
-    /// which that would put two chunks in one place are refused.
+    /// md moves a near copy that wraps around the members one row down, even into the row of the
+    /// far copies, and a far copy into the last set if it overshoots the set before by more than
+    /// one. Layouts in which that would put two chunks in one place are refused.
     fn stay_apart(self, members: NonZeroU8) -> Result<(), ConfigError> {
         if self.near == NonZeroU8::MIN || self.far == NonZeroU8::MIN {
             return Ok(());

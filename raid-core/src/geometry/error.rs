@@ -4,8 +4,8 @@ use core::fmt;
 
 use crate::units::Sectors;
 
-/// Why an array cannot be as it was asked to be, and what would be right. A matter for whoever configured
-/// it: nothing was changed, and trying again gives the same answer.
+/// Why an array cannot be as it was asked to be, and what would be right. A matter for whoever
+/// configured it: nothing was changed, and trying again gives the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -26,10 +26,11 @@ pub enum ConfigError {
         /// md's number of the level.
         level: u8,
     },
-    /// Level 10 in the first, faulty kind of far sets, which puts two copies of a chunk on one member.
+    /// Level 10 in the first, faulty kind of far sets, which can put two copies of a chunk on
+    /// one member.
     FaultyFarSets,
-    /// Level 10 with near and far copies over a number of members that is no multiple of `multiple`: with this
-    /// spread, md puts different chunks in the same sectors.
+    /// Level 10 with near and far copies over a number of members that is no multiple of
+    /// `multiple`: with this spread, md puts different chunks in the same sectors.
     CollidingCopies {
         /// Members asked for.
         members: u8,
@@ -109,7 +110,7 @@ impl fmt::Display for ConfigError {
             ),
             Self::CollidingCopies { members, multiple } => write!(
                 f,
-                "near and far copies collide on {members} members: a multiple of {multiple} is needed"
+                "near and far copies collide on {members} members: it takes a multiple of {multiple}"
             ),
             Self::TooFewCopies { copies } => {
                 write!(f, "level 10 with {copies} copies of a chunk: at least 2 are needed")

@@ -34,8 +34,8 @@ pub enum Raid5Layout {
     ParityLast,
 }
 
-/// The layouts of level 6: numbers 0 to 5 rotate both parities, 8 to 10 are those of the DDF standard,
-/// 16 to 20 (`…6`) are a level 5 layout with Q on one more member.
+/// The layouts of level 6: numbers 0 to 5 rotate both parities, 8 to 10 are those of the DDF
+/// standard, 16 to 20 (`…6`) are a level 5 layout with Q on one more member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Raid6Layout {
     /// Number 0.

@@ -1,7 +1,8 @@
 //! Where each block lies: from an array address to a member and back.
 //!
-//! A [`Shape`] is what a person asks for; a [`Geometry`] is a shape that was found to be possible. All
-//! questions go to the geometry, and none of them needs to know which member works: that is for others.
+//! A [`Shape`] is what a person asks for; a [`Geometry`] is a shape that was found to be possible.
+//! All questions go to the geometry, and none of them needs to know which member works: that is for
+//! others.
 
 mod chunk;
 mod copies;
@@ -28,11 +29,11 @@ pub struct Shape {
     pub layout: Layout,
     /// How many places there are, members at work or not.
     pub members: u8,
-    /// The run of sectors on one member before the next member's turn. Level 1 has none: it ignores this
-    /// and works in units of [`MIRROR_UNIT`](crate::limits::MIRROR_UNIT).
+    /// The run of sectors on one member before the next member's turn. Level 1 has none: it ignores
+    /// this and works in units of [`MIRROR_UNIT`](crate::limits::MIRROR_UNIT).
     pub chunk: Sectors,
-    /// How much of each member's data area is used. What is left over below a whole chunk stays unused,
-    /// except at level 1.
+    /// How much of each member's data area is used. What is left over below a whole chunk stays
+    /// unused, except at level 1.
     pub member_size: Sectors,
 }
 
@@ -50,7 +51,8 @@ impl Geometry {
     ///
     /// # Errors
     ///
-    /// Says what of the shape is impossible, or beyond the bounds of this build, and what would be right.
+    /// Says what of the shape is impossible, or beyond the bounds of this build, and what would be
+    /// right.
     pub fn new(shape: Shape) -> Result<Self, ConfigError> {
         if usize::from(shape.members) > MEMBERS_MAX {
             return Err(ConfigError::TooManyMembers { members: shape.members, max: MEMBERS_MAX });
@@ -103,7 +105,8 @@ impl Geometry {
         }
     }
 
-    /// How many members can be lost, whichever they are: the parity blocks of a row, or copies less one.
+    /// How many members can be lost, whichever they are: the parity blocks of a row, or copies less
+    /// one.
     #[must_use]
     pub fn redundancy(&self) -> u8 {
         match self {

@@ -5,8 +5,7 @@ use core::fmt;
 use super::error::ConfigError;
 use super::layout::{Layout, Raid5Layout, Raid6Layout, Raid10Layout, Spread};
 
-/// Bits of the level 10 layout word: two counts, how far copies are spread, and the kind of sets.
-const NEAR_BITS: u32 = 0xff;
+/// Above the near copies in the level 10 layout word: far copies, their spread, the kind of sets.
 const FAR_SHIFT: u32 = 8;
 const OFFSET_BIT: u32 = 1 << 16;
 const SETS_SHIFT: u32 = 17;
@@ -14,9 +13,10 @@ const SETS_SHIFT: u32 = 17;
 impl Layout {
     /// The layout of md's level and layout numbers, as superblocks have them.
     ///
-    /// Levels 1 and 4 ignore the layout. Level 0 has numbers 0 to 2, which differ only on members of
-    /// different sizes. Level 10 has a word: near copies in bits 0 to 7, far copies in bits 8 to 15, bit 16 for
-    /// far copies in the next row, bits 17 and 18 for the kind of sets: 0 for none, 2 for sets.
+    /// Levels 1 and 4 ignore the layout. Level 0 has numbers 0 to 2, which differ only on members
+    /// of different sizes. Level 10 has a word: near copies in bits 0 to 7, far copies in bits 8 to
+    /// 15, bit 16 for far copies in the next row, bits 17 and 18 for the kind of sets: 0 for none,
+    /// 2 for sets.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ impl Layout {
         }
     }
 
-    /// The layout of a level by the name that md's tools use, or by what [`Display`](fmt::Display) writes. `default` is
-    /// the choice of md's tools; levels 1 and 4 know only that and `-`.
+    /// The layout of a level by the name that md's tools use, or by what [`Display`](fmt::Display)
+    /// writes. `default` is the choice of md's tools; levels 1 and 4 know only that and `-`.
     ///
     /// # Errors
     ///
@@ -88,8 +88,8 @@ impl Layout {
     }
 }
 
-/// The name of the layout without the level, as md's tools have it: `left-symmetric`, `n2`, and `-` for the
-/// levels that have no choice.
+/// The name of the layout without the level, as md's tools have it: `left-symmetric`, `n2`, and `-`
+/// for the levels that have no choice.
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,10 +147,11 @@ impl Raid10Layout {
             Spread::RowsInSets => OFFSET_BIT | (2 << SETS_SHIFT),
         };
         let far = u32::from(self.far).wrapping_shl(FAR_SHIFT);
-        (u32::from(self.near) & NEAR_BITS) | far | spread
+        u32::from(self.near) | far | spread
     }
 
-    /// `n2`, `f2`, `o2`, and for what md's tools have no word: `n2f2`, `n2o2`, any with `-sets` behind it.
+    /// `n2`, `f2`, `o2`, and for what md's tools have no word: `n2f2`, `n2o2`, any with `-sets`
+    /// behind it.
     fn from_name(name: &str) -> Option<Self> {
         let name = if name == "default" { "n2" } else { name };
         let (name, sets) = match name.strip_suffix("-sets") {

@@ -41,8 +41,8 @@ pub struct ParityGeometry {
 }
 
 impl ParityGeometry {
-    /// Level 5, and level 4 as the layout of it that keeps parity on the last member. The caller has
-    /// compared the number of members with the build's bound.
+    /// Level 5, and level 4 as the layout of it that keeps parity on the last member. The caller
+    /// has compared the number of members with the build's bound.
     pub(super) fn raid5(shape: Shape, layout: Raid5Layout) -> Result<Self, ConfigError> {
         Self::new(shape, 1, RAID5_MEMBERS_MIN, Rotation::raid5(layout, shape.members))
     }
@@ -156,7 +156,8 @@ impl ParityGeometry {
         self.rotation.row(row)
     }
 
-    /// The address of a row on its members, `offset` into the chunk; `None` if the array has no such place.
+    /// The address of a row on its members, `offset` into the chunk; `None` if the array has no
+    /// such place.
     #[inline]
     #[must_use]
     pub fn member_sector(&self, row: StripeRow, offset: Sectors) -> Option<MemberSector> {

@@ -1,7 +1,7 @@
 //! The roles that the members play in one row.
 //!
-//! In every layout the parity blocks of a row leave the data blocks in at most two runs of neighbouring
-//! members, each in the order of array addresses. A row is those two runs.
+//! In every layout the parity blocks of a row leave the data blocks in at most two runs of
+//! neighbouring members, each in the order of array addresses. A row is those two runs.
 
 use core::num::{NonZeroU8, NonZeroU64};
 

@@ -322,7 +322,8 @@ proptest! {
         }
     }
 
-    /// Nothing that can be asked makes the geometry panic, and what it says of a member is of a member it has.
+    /// Nothing that can be asked makes the geometry panic, and what it says of a member is of a
+    /// member it has.
     #[test]
     fn any_question_has_an_answer(
         layout in any_layout(), members in prop_oneof![0..=MEMBERS_LIMIT, any::<u8>()],

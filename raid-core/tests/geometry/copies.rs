@@ -1,4 +1,5 @@
-//! Levels 0, 1 and 10 against a placement that is drawn step by step, and against themselves on the way back.
+//! Levels 0, 1 and 10 against a placement that is drawn step by step, and against themselves on the
+//! way back.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -75,8 +76,8 @@ fn copies_of(shape: Shape) -> (u64, u64, Spread) {
     }
 }
 
-/// The member that is `steps` above `member` in its set: sets have as many members as there are copies, and
-/// the last one what is left over, too.
+/// The member that is `steps` above `member` in its set: sets have as many members as there are
+/// copies, and the last one what is left over, too.
 fn shifted(shape: Shape, member: u64, steps: u64) -> u64 {
     let (near, far, spread) = copies_of(shape);
     let members = u64::from(shape.members);
@@ -179,7 +180,10 @@ proptest! {
     }
 
     #[test]
-    fn nothing_lies_beyond_the_end((shape, geometry) in large(), beyond in numbers_of_any_size(0, u64::MAX)) {
+    fn nothing_lies_beyond_the_end(
+        (shape, geometry) in large(),
+        beyond in numbers_of_any_size(0, u64::MAX),
+    ) {
         prop_assert!(geometry.map(Lba(geometry.size().0 - 1)).is_some());
         prop_assert_eq!(geometry.map(Lba(geometry.size().0.saturating_add(beyond))), None);
         let chunk = ChunkIndex(geometry.chunks().saturating_add(beyond));

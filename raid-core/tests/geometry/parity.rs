@@ -10,7 +10,8 @@ use raid_core::units::{DataIndex, Lba, MemberIndex, Sectors, StripeRow, Syndrome
 
 use super::numbers::{MEMBERS_LIMIT, allowed, numbers_of_any_size};
 
-/// What md places where: `level, layout, members, row, P, Q, members of the data, exponents of the data`.
+/// What md places where: `level, layout, members, row, P, Q, members of the data, exponents of the
+/// data`.
 const MD_GEOMETRY: &str = include_str!("../fixtures/md-geometry.tsv");
 
 const CHUNK: Sectors = Sectors(8);
