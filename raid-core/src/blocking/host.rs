@@ -1,0 +1,178 @@
+//! Carries out commands where they are submitted, and keeps their completions until they are reported.
+
+use super::Parts;
+use super::device::{BlockDevice, Keeper};
+use crate::host::{
+    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, SlotIndex, Token,
+};
+use crate::limits::MEMBERS_MAX;
+use crate::parity::{self, CallerMemory};
+use crate::plan::Job;
+use crate::units::{DeviceIndex, Sectors};
+use heapless::{Deque, Vec};
+
+/// Completions kept between two polls; a command that finds no room is refused until the next.
+const COMPLETIONS_MAX: usize = 64;
+
+pub(super) struct CallHost<'c, 'm, 'a, 'b, D, K> {
+    parts: &'c mut Parts<'m, D, K>,
+    caller: CallerMemory<'a, 'b>,
+    lane_bytes: usize,
+    members: usize,
+    completions: Deque<(Token, Completion), COMPLETIONS_MAX>,
+    answer: Option<Result<Answer, Failure>>,
+}
+
+impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K> {
+    pub(super) const fn new(
+        parts: &'c mut Parts<'m, D, K>,
+        caller: CallerMemory<'a, 'b>,
+        lane_bytes: usize,
+        members: usize,
+    ) -> Self {
+        Self { parts, caller, lane_bytes, members, completions: Deque::new(), answer: None }
+    }
+
+    pub(super) const fn take_answer(&mut self) -> Option<Result<Answer, Failure>> {
+        self.answer.take()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.completions.is_empty()
+    }
+
+    pub(super) fn take_completion(&mut self) -> Option<(Token, Completion)> {
+        self.completions.pop_front()
+    }
+
+    fn execute(&mut self, command: &Command) -> Completion {
+        let result = match *command {
+            Command::Read { device, at, sectors, into } => {
+                let length = sectors.memory_bytes();
+                let Parts { devices, lanes, .. } = &mut *self.parts;
+                let bytes = target(lanes, self.lane_bytes, self.members, &mut self.caller, into, length);
+                match (device_at(devices, device), bytes) {
+                    (Some(device), Some(bytes)) => device.read(at, bytes),
+                    (None, _) | (_, None) => Err(Fault::InvalidRequest),
+                }
+            }
+            Command::Write { device, at, sectors, from, durability } => {
+                let length = sectors.memory_bytes();
+                let Parts { devices, lanes, .. } = &mut *self.parts;
+                let bytes = source(lanes, self.lane_bytes, self.members, &self.caller, from, length);
+                match (device_at(devices, device), bytes) {
+                    (Some(device), Some(bytes)) => device.write(at, bytes, durability),
+                    (None, _) | (_, None) => Err(Fault::InvalidRequest),
+                }
+            }
+            Command::Flush { device } => match device_at(self.parts.devices, device) {
+                Some(device) => device.flush(),
+                None => Err(Fault::InvalidRequest),
+            },
+            Command::Record { device, member, record } => {
+                let Parts { devices, keeper, .. } = &mut *self.parts;
+                match device_at(devices, device) {
+                    Some(device) => keeper.record(member, device, &record),
+                    None => Err(Fault::InvalidRequest),
+                }
+            }
+            Command::Compute(job) => return self.compute(&job),
+        };
+        match result {
+            Ok(()) => Completion::Done,
+            Err(fault) => Completion::Failed(fault),
+        }
+    }
+
+    fn compute(&mut self, job: &Job) -> Completion {
+        let wrong = Completion::Failed(Fault::InvalidRequest);
+        let Some(start) = lane_start(self.lane_bytes, self.members, job.slot(), 0) else { return wrong };
+        let Some(slab) = self.parts.lanes.get_mut(start..) else { return wrong };
+        let mut lanes: Vec<&mut [u8], MEMBERS_MAX> = Vec::new();
+        for lane in slab.chunks_exact_mut(self.lane_bytes).take(self.members) {
+            if lanes.push(lane).is_err() {
+                return wrong;
+            }
+        }
+        let caller = match &mut self.caller {
+            CallerMemory::None => CallerMemory::None,
+            CallerMemory::Source(segments) => CallerMemory::Source(segments),
+            CallerMemory::Target(segments) => CallerMemory::Target(segments),
+        };
+        parity::run(job, self.parts.kernels, &mut lanes, caller)
+    }
+}
+
+impl<D: BlockDevice, K: Keeper<D>> Host for CallHost<'_, '_, '_, '_, D, K> {
+    fn submit(&mut self, token: Token, command: Command) -> Result<(), Busy> {
+        if self.completions.is_full() {
+            return Err(Busy);
+        }
+        let completion = self.execute(&command);
+        self.completions.push_back((token, completion)).map_err(|_| Busy)
+    }
+
+    fn answer(&mut self, _: RequestId, result: Result<Answer, Failure>) {
+        self.answer = Some(result);
+    }
+
+    fn note(&mut self, event: Event) {
+        self.parts.keeper.note(event);
+    }
+}
+
+fn device_at<D>(devices: &mut [D], device: DeviceIndex) -> Option<&mut D> {
+    devices.get_mut(device.index())
+}
+
+fn lane_start(lane_bytes: usize, members: usize, slot: SlotIndex, member: usize) -> Option<usize> {
+    slot.index().checked_mul(members)?.checked_add(member)?.checked_mul(lane_bytes)
+}
+
+/// The bytes of a lane's buffer, or of the requester's memory where they lie in one segment.
+fn target<'t>(
+    lanes: &'t mut [u8],
+    lane_bytes: usize,
+    members: usize,
+    caller: &'t mut CallerMemory<'_, '_>,
+    buffer: Buffer,
+    length: Option<usize>,
+) -> Option<&'t mut [u8]> {
+    match buffer {
+        Buffer::Lane { slot, member, offset } => {
+            let start = lane_start(lane_bytes, members, slot, member.index())?;
+            lanes.get_mut(start..)?.get_mut(..lane_bytes)?.get_mut(range(offset, length)?)
+        }
+        Buffer::Caller { offset, .. } => match caller {
+            CallerMemory::Target([segment]) => segment.get_mut(range(offset, length)?),
+            CallerMemory::None | CallerMemory::Source(_) | CallerMemory::Target(_) => None,
+        },
+    }
+}
+
+fn source<'t>(
+    lanes: &'t [u8],
+    lane_bytes: usize,
+    members: usize,
+    caller: &'t CallerMemory<'_, '_>,
+    buffer: Buffer,
+    length: Option<usize>,
+) -> Option<&'t [u8]> {
+    match buffer {
+        Buffer::Lane { slot, member, offset } => {
+            let start = lane_start(lane_bytes, members, slot, member.index())?;
+            lanes.get(start..)?.get(..lane_bytes)?.get(range(offset, length)?)
+        }
+        Buffer::Caller { offset, .. } => match caller {
+            CallerMemory::Source([segment]) => segment.get(range(offset, length)?),
+            // A block that a read recovered in place is written back from there.
+            CallerMemory::Target([segment]) => segment.get(range(offset, length)?),
+            CallerMemory::None | CallerMemory::Source(_) | CallerMemory::Target(_) => None,
+        },
+    }
+}
+
+fn range(offset: Sectors, length: Option<usize>) -> Option<core::ops::Range<usize>> {
+    let start = offset.memory_bytes()?;
+    Some(start..start.checked_add(length?)?)
+}

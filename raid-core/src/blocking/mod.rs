@@ -1,0 +1,275 @@
+//! The easy way in: an array over members that implement [`BlockDevice`], driven to the end of each call.
+//!
+//! One request runs at a time, and every command of it is carried out in the thread that calls. For anything
+//! more, drive the [`Engine`] yourself.
+
+mod device;
+mod host;
+#[cfg(feature = "md")]
+mod md_keeper;
+
+pub use device::{BlockDevice, Keeper};
+#[cfg(feature = "md")]
+pub use md_keeper::{MdKeeper, SuperblockAt};
+
+use crate::engine::{Engine, Memory, Refusal, Setup, SetupError};
+use crate::geometry::Geometry;
+use crate::host::{Answer, Durability, Failure};
+use crate::io_limits::MemoryAlignment;
+use crate::limits::REQUEST_SECTORS_MAX;
+use crate::parity::CallerMemory;
+use crate::request::{Request, Stability};
+use crate::units::{Lba, Sectors};
+use host::CallHost;
+use raid_simd::Kernels;
+
+/// An array whose calls return when they are done.
+#[derive(Debug)]
+pub struct Array<'m, D, K> {
+    engine: Engine<'m>,
+    parts: Parts<'m, D, K>,
+}
+
+/// Memory and devices that an array works with.
+#[derive(Debug)]
+pub struct Parts<'m, D, K> {
+    /// The devices, by device index.
+    pub devices: &'m mut [D],
+    /// Keeps the metadata.
+    pub keeper: K,
+    /// Memory for lanes: slots times members times the lane length. Aligned as the devices ask.
+    pub lanes: &'m mut [u8],
+    /// What computes parity.
+    pub kernels: Kernels,
+}
+
+/// Why a call did not do all that it was to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// It was not begun.
+    Refused(Refusal),
+    /// It was begun and failed.
+    Failed(Failure),
+    /// The memory lent for lanes is too short, so that a command could not run.
+    Lanes,
+    /// The engine has nothing to do and no answer. A defect of the engine.
+    Stalled,
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Lanes => f.write_str("the memory lent for lanes is too short"),
+            Self::Stalled => f.write_str("the engine stalled; this is a defect, please report it"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Steps of one `poll`. What is left over is done in the next.
+const BUDGET: u32 = 1024;
+
+impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
+    /// An array as it is. It issues nothing before a call asks for it.
+    ///
+    /// # Errors
+    /// What about the setup cannot be worked with.
+    pub fn new(
+        setup: &Setup<'_>,
+        memory: Memory<'m>,
+        parts: Parts<'m, D, K>,
+    ) -> Result<Self, SetupError> {
+        let lanes = setup
+            .lane
+            .memory_bytes()
+            .and_then(|lane| lane.checked_mul(usize::from(setup.geometry.members())))
+            .and_then(|lanes| lanes.checked_mul(memory.slots.len()));
+        if lanes.is_none_or(|needed| parts.lanes.len() < needed) {
+            return Err(SetupError::Memory);
+        }
+        Ok(Self { engine: Engine::new(setup, memory)?, parts })
+    }
+
+    /// The engine: geometry, members, limits.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine<'m> {
+        &self.engine
+    }
+
+    /// What keeps the metadata.
+    pub const fn keeper(&mut self) -> &mut K {
+        &mut self.parts.keeper
+    }
+
+    /// The devices.
+    pub const fn devices(&mut self) -> &mut [D] {
+        self.parts.devices
+    }
+
+    /// The array's size in sectors.
+    #[must_use]
+    pub fn size(&self) -> Sectors {
+        self.engine.geometry().size()
+    }
+
+    /// Where each block lies.
+    #[must_use]
+    pub const fn geometry(&self) -> &Geometry {
+        self.engine.geometry()
+    }
+
+    /// Reads whole sectors at `at` until `into` is full.
+    ///
+    /// # Errors
+    /// What could be read is in `into`; the keeper was told of each range that is lost.
+    pub fn read(&mut self, at: Lba, into: &mut [u8]) -> Result<(), Error> {
+        let mut first = Ok(());
+        let mut at = at;
+        for piece in into.chunks_mut(REQUEST_BYTES_MAX) {
+            let sectors = whole_sectors(piece.len(), &self.engine)?;
+            let memory = MemoryAlignment::of_segments([(piece.as_ptr().addr(), piece.len())]);
+            // Nobody else can change memory that is borrowed, so nothing has to be copied.
+            let request = Request::read(at, sectors, memory, Stability::Stable);
+            let result = self.run(request, CallerMemory::Target(&mut [piece]));
+            // What follows a lost range is read all the same.
+            match result {
+                Ok(_) => {}
+                Err(Error::Failed(failure)) => first = first.and(Err(Error::Failed(failure))),
+                Err(error) => return Err(error),
+            }
+            at = at.checked_add(sectors).ok_or(Error::Refused(Refusal::Range { size: self.size() }))?;
+        }
+        first
+    }
+
+    /// Reads whole sectors at `at` into segments, one after the other.
+    ///
+    /// # Errors
+    /// As [`Array::read`]; also if the segments together are no whole number of sectors or too long.
+    pub fn read_segments(&mut self, at: Lba, segments: &mut [&mut [u8]]) -> Result<(), Error> {
+        let length = segments.iter().fold(0_usize, |sum, segment| sum.saturating_add(segment.len()));
+        let sectors = whole_sectors(length, &self.engine)?;
+        let memory = MemoryAlignment::of_segments(
+            segments.iter().map(|segment| (segment.as_ptr().addr(), segment.len())),
+        );
+        let request = Request::read(at, sectors, memory, Stability::Stable);
+        self.run(request, CallerMemory::Target(segments)).map(|_| ())
+    }
+
+    /// Writes whole sectors at `at`. It is as durable as asked for when this returns.
+    ///
+    /// # Errors
+    /// Part of it may have been written.
+    pub fn write(&mut self, at: Lba, from: &[u8], durability: Durability) -> Result<(), Error> {
+        let mut at = at;
+        for piece in from.chunks(REQUEST_BYTES_MAX) {
+            let sectors = whole_sectors(piece.len(), &self.engine)?;
+            let memory = MemoryAlignment::of_segments([(piece.as_ptr().addr(), piece.len())]);
+            let request = Request::write(at, sectors, memory, Stability::Stable, durability);
+            self.run(request, CallerMemory::Source(&[piece]))?;
+            at = at.checked_add(sectors).ok_or(Error::Refused(Refusal::Range { size: self.size() }))?;
+        }
+        Ok(())
+    }
+
+    /// Writes zeroes to whole sectors at `at`.
+    ///
+    /// # Errors
+    /// Part of it may have been written.
+    pub fn write_zeroes(&mut self, at: Lba, sectors: Sectors, durability: Durability) -> Result<(), Error> {
+        self.each_part(at, sectors, |array, at, sectors| {
+            array.run(Request::write_zeroes(at, sectors, durability), CallerMemory::None).map(|_| ())
+        })
+    }
+
+    /// Compares parity or copies of the rows that hold a range. How many sectors lie in units that disagree.
+    ///
+    /// # Errors
+    /// There is nothing to compare, or it cannot be read.
+    pub fn check(&mut self, at: Lba, sectors: Sectors) -> Result<Sectors, Error> {
+        let mut sum = 0_u64;
+        self.each_part(at, sectors, |array, at, sectors| {
+            match array.run(Request::check(at, sectors), CallerMemory::None)? {
+                Answer::Checked { mismatched_sectors } => {
+                    sum = sum.saturating_add(mismatched_sectors.0);
+                }
+                Answer::Done => {}
+            }
+            Ok(())
+        })?;
+        Ok(Sectors(sum))
+    }
+
+    /// Makes all writes durable that have returned.
+    ///
+    /// # Errors
+    /// A device rejected it, or the array failed.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.run(Request::flush(), CallerMemory::None).map(|_| ())
+    }
+
+    /// Makes all writes durable and records that the array is clean.
+    ///
+    /// # Errors
+    /// The array failed.
+    pub fn mark_clean(&mut self) -> Result<(), Error> {
+        self.run(Request::mark_clean(), CallerMemory::None).map(|_| ())
+    }
+
+    fn each_part(
+        &mut self,
+        mut at: Lba,
+        mut sectors: Sectors,
+        mut part: impl FnMut(&mut Self, Lba, Sectors) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // Each round is a longest request, or the last.
+        while sectors > Sectors::ZERO {
+            let now = sectors.min(REQUEST_SECTORS_MAX);
+            part(self, at, now)?;
+            sectors = sectors.saturating_sub(now);
+            at = at.checked_add(now).ok_or(Error::Refused(Refusal::Range { size: self.size() }))?;
+        }
+        Ok(())
+    }
+
+    /// Runs one request to its answer.
+    fn run(&mut self, request: Request, caller: CallerMemory<'_, '_>) -> Result<Answer, Error> {
+        self.engine.start(request)?;
+        let lane = self.engine.lane().memory_bytes().ok_or(Error::Lanes)?;
+        let members = usize::from(self.engine.geometry().members());
+        let mut host = CallHost::new(&mut self.parts, caller, lane, members);
+        // Every round steps the engine or delivers a completion, and of both a request needs a bounded number.
+        loop {
+            self.engine.poll(&mut host, BUDGET);
+            if let Some(result) = host.take_answer() {
+                return result.map_err(Error::Failed);
+            }
+            if host.is_idle() {
+                return Err(Error::Stalled);
+            }
+            while let Some((token, completion)) = host.take_completion() {
+                // The host reports what it was given, once.
+                self.engine.on_done(token, completion).map_err(|_| Error::Stalled)?;
+            }
+        }
+    }
+}
+
+const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+const _: () = assert!(REQUEST_SECTORS_MAX.0 == 64 * 1024, "the two constants are one length");
+
+fn whole_sectors(bytes: usize, engine: &Engine<'_>) -> Result<Sectors, Error> {
+    let sectors = u64::try_from(bytes).ok().and_then(Sectors::from_bytes);
+    sectors.ok_or(Error::Refused(Refusal::Alignment { needed: engine.limits().logical_block() }))
+}
