@@ -8,6 +8,8 @@ pub mod geometry;
 pub mod host;
 pub mod io_limits;
 pub mod limits;
+#[cfg(feature = "md")]
+pub mod md;
 pub mod members;
 pub mod metadata;
 #[cfg(feature = "parity")]

@@ -1,0 +1,23 @@
+//! Linux md version 1 metadata: bytes to values and back, and members to an array.
+//!
+//! The format is described by the kernel's `md_p.h`; offsets are named in `codec.rs`. Every byte comes from
+//! media and is untrusted: a wrong one is a typed error, never a panic.
+
+mod bytes;
+mod codec;
+mod error;
+mod fields;
+mod record;
+mod roles;
+mod superblock;
+
+pub use bytes::{Block, SUPERBLOCK_BYTES, checksum};
+pub use error::SuperblockError;
+pub use fields::{
+    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, Consistency, DeviceFlags, DeviceUuid,
+    Features, Minor, PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp,
+    Validity, WriteLog,
+};
+pub use record::Record;
+pub use roles::{DeviceRole, ROLES_MAX, Roles};
+pub use superblock::{Replacement, Superblock, ZoneLayout};

@@ -1,0 +1,123 @@
+//! The list of roles in a superblock: what the array thinks of each device, by device number.
+
+use super::bytes::{self, Block};
+use super::error::SuperblockError;
+use crate::limits::MEMBERS_MAX;
+use crate::members::MemberSet;
+use crate::units::MemberIndex;
+
+/// How many device numbers a build keeps apart. md gives a new device the lowest free number, so numbers stay close to
+/// the count of devices; keeping all 1920 of the format would cost 4 KiB for each candidate.
+pub const ROLES_MAX: usize = 2 * MEMBERS_MAX + 64;
+
+const SLOT_END: u16 = 0xff00;
+const JOURNAL: u16 = 0xfffd;
+const FAULTY: u16 = 0xfffe;
+const SPARE: u16 = 0xffff;
+
+/// What a superblock says of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceRole {
+    /// A member, at this place.
+    Slot(u16),
+    /// In the array, without a place. Also what md writes for a number that no device has.
+    Spare,
+    /// Failed: not to be used.
+    Faulty,
+    /// The write journal.
+    Journal,
+}
+
+impl DeviceRole {
+    const fn from_number(number: u16) -> Option<Self> {
+        match number {
+            0..SLOT_END => Some(Self::Slot(number)),
+            SLOT_END..JOURNAL => None,
+            JOURNAL => Some(Self::Journal),
+            FAULTY => Some(Self::Faulty),
+            SPARE => Some(Self::Spare),
+        }
+    }
+}
+
+/// The roles of all device numbers.
+///
+/// A list ends in a long run of one role, so only what comes before that run is kept, and the run's role and length.
+#[derive(Clone, Debug)]
+pub struct Roles {
+    head: heapless::Vec<u16, ROLES_MAX>,
+    tail: u16,
+    count: u16,
+}
+
+impl Roles {
+    /// What is said of a device number. A number beyond the list is a spare's, as md has it.
+    #[must_use]
+    pub fn role(&self, number: u32) -> DeviceRole {
+        let raw = match usize::try_from(number) {
+            Ok(index) if number < u32::from(self.count) => {
+                *self.head.get(index).unwrap_or(&self.tail)
+            }
+            Ok(_) | Err(_) => SPARE,
+        };
+        // Parsing let no other number in.
+        DeviceRole::from_number(raw).unwrap_or(DeviceRole::Spare)
+    }
+
+    /// How many device numbers the list has (md's `max_dev`).
+    #[must_use]
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// The roles in the order of device numbers.
+    pub fn iter(&self) -> impl Iterator<Item = DeviceRole> + '_ {
+        (0..u32::from(self.count)).map(|number| self.role(number))
+    }
+
+    /// Calls every device at one of these places faulty.
+    pub fn fail(&mut self, places: &MemberSet) {
+        for raw in self.head.iter_mut().chain([&mut self.tail]) {
+            if u8::try_from(*raw).is_ok_and(|place| places.contains(MemberIndex(place))) {
+                *raw = FAULTY;
+            }
+        }
+    }
+
+    pub(super) fn parse(block: &Block) -> Result<Self, SuperblockError> {
+        let mut tail = SPARE;
+        let mut count = 0_u16;
+        let mut head_count = 0_u16;
+        for raw in bytes::roles_of(block) {
+            if DeviceRole::from_number(raw).is_none() {
+                return Err(SuperblockError::BadField { field: "dev_roles", value: raw.into() });
+            }
+            if raw != tail {
+                head_count = count;
+                tail = raw;
+            }
+            count = count.saturating_add(1);
+        }
+        let needed = usize::from(head_count);
+        if needed > ROLES_MAX {
+            return Err(SuperblockError::RolesBeyondBuild { needed: head_count });
+        }
+        let head = bytes::roles_of(block).take(needed).collect();
+        Ok(Self { head, tail, count })
+    }
+
+    pub(super) fn encode(&self, block: &mut Block) {
+        let tail = core::iter::repeat(self.tail);
+        let numbers = self.head.iter().copied().chain(tail).take(usize::from(self.count));
+        bytes::put_roles(block, numbers);
+    }
+}
+
+impl PartialEq for Roles {
+    /// By what is said of each number, however it is kept.
+    fn eq(&self, other: &Self) -> bool {
+        self.count == other.count && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Roles {}
