@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+#[cfg(feature = "parity")]
+pub mod blocking;
 pub mod engine;
 pub mod geometry;
 pub mod host;

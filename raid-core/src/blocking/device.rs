@@ -17,7 +17,8 @@ pub trait BlockDevice {
     ///
     /// # Errors
     /// As for `read`. Part of it may have been written.
-    fn write(&mut self, at: DeviceSector, from: &[u8], durability: Durability) -> Result<(), Fault>;
+    fn write(&mut self, at: DeviceSector, from: &[u8], durability: Durability)
+    -> Result<(), Fault>;
 
     /// Makes durable what was written before. A device without a volatile cache has nothing to do.
     ///
@@ -35,7 +36,8 @@ pub trait Keeper<D> {
     ///
     /// # Errors
     /// It is not written, or may be. The member is lost.
-    fn record(&mut self, member: MemberIndex, device: &mut D, record: &Record) -> Result<(), Fault>;
+    fn record(&mut self, member: MemberIndex, device: &mut D, record: &Record)
+    -> Result<(), Fault>;
 
     /// Hears what happened to the array.
     fn note(&mut self, event: Event) {

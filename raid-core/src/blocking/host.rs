@@ -3,7 +3,8 @@
 use super::Parts;
 use super::device::{BlockDevice, Keeper};
 use crate::host::{
-    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, SlotIndex, Token,
+    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, SlotIndex,
+    Token,
 };
 use crate::limits::MEMBERS_MAX;
 use crate::parity::{self, CallerMemory};
@@ -50,7 +51,8 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
             Command::Read { device, at, sectors, into } => {
                 let length = sectors.memory_bytes();
                 let Parts { devices, lanes, .. } = &mut *self.parts;
-                let bytes = target(lanes, self.lane_bytes, self.members, &mut self.caller, into, length);
+                let bytes =
+                    target(lanes, self.lane_bytes, self.members, &mut self.caller, into, length);
                 match (device_at(devices, device), bytes) {
                     (Some(device), Some(bytes)) => device.read(at, bytes),
                     (None, _) | (_, None) => Err(Fault::InvalidRequest),
@@ -59,7 +61,8 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
             Command::Write { device, at, sectors, from, durability } => {
                 let length = sectors.memory_bytes();
                 let Parts { devices, lanes, .. } = &mut *self.parts;
-                let bytes = source(lanes, self.lane_bytes, self.members, &self.caller, from, length);
+                let bytes =
+                    source(lanes, self.lane_bytes, self.members, &self.caller, from, length);
                 match (device_at(devices, device), bytes) {
                     (Some(device), Some(bytes)) => device.write(at, bytes, durability),
                     (None, _) | (_, None) => Err(Fault::InvalidRequest),
@@ -86,7 +89,9 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
 
     fn compute(&mut self, job: &Job) -> Completion {
         let wrong = Completion::Failed(Fault::InvalidRequest);
-        let Some(start) = lane_start(self.lane_bytes, self.members, job.slot(), 0) else { return wrong };
+        let Some(start) = lane_start(self.lane_bytes, self.members, job.slot(), 0) else {
+            return wrong;
+        };
         let Some(slab) = self.parts.lanes.get_mut(start..) else { return wrong };
         let mut lanes: Vec<&mut [u8], MEMBERS_MAX> = Vec::new();
         for lane in slab.chunks_exact_mut(self.lane_bytes).take(self.members) {

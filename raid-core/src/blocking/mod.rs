@@ -147,7 +147,9 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
                 Err(Error::Failed(failure)) => first = first.and(Err(Error::Failed(failure))),
                 Err(error) => return Err(error),
             }
-            at = at.checked_add(sectors).ok_or(Error::Refused(Refusal::Range { size: self.size() }))?;
+            at = at
+                .checked_add(sectors)
+                .ok_or(Error::Refused(Refusal::Range { size: self.size() }))?;
         }
         first
     }
@@ -157,7 +159,8 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
     /// # Errors
     /// As [`Array::read`]; also if the segments together are no whole number of sectors or too long.
     pub fn read_segments(&mut self, at: Lba, segments: &mut [&mut [u8]]) -> Result<(), Error> {
-        let length = segments.iter().fold(0_usize, |sum, segment| sum.saturating_add(segment.len()));
+        let length =
+            segments.iter().fold(0_usize, |sum, segment| sum.saturating_add(segment.len()));
         let sectors = whole_sectors(length, &self.engine)?;
         let memory = MemoryAlignment::of_segments(
             segments.iter().map(|segment| (segment.as_ptr().addr(), segment.len())),
@@ -177,7 +180,9 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
             let memory = MemoryAlignment::of_segments([(piece.as_ptr().addr(), piece.len())]);
             let request = Request::write(at, sectors, memory, Stability::Stable, durability);
             self.run(request, CallerMemory::Source(&[piece]))?;
-            at = at.checked_add(sectors).ok_or(Error::Refused(Refusal::Range { size: self.size() }))?;
+            at = at
+                .checked_add(sectors)
+                .ok_or(Error::Refused(Refusal::Range { size: self.size() }))?;
         }
         Ok(())
     }
@@ -186,9 +191,16 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
     ///
     /// # Errors
     /// Part of it may have been written.
-    pub fn write_zeroes(&mut self, at: Lba, sectors: Sectors, durability: Durability) -> Result<(), Error> {
+    pub fn write_zeroes(
+        &mut self,
+        at: Lba,
+        sectors: Sectors,
+        durability: Durability,
+    ) -> Result<(), Error> {
         self.each_part(at, sectors, |array, at, sectors| {
-            array.run(Request::write_zeroes(at, sectors, durability), CallerMemory::None).map(|_| ())
+            array
+                .run(Request::write_zeroes(at, sectors, durability), CallerMemory::None)
+                .map(|_| ())
         })
     }
 

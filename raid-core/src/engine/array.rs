@@ -90,12 +90,13 @@ impl Array {
             }
         }
         data_is_aligned(setup.seats, limits.logical_block())?;
-        let lacking = !absent.union(rebuilding).is_empty() && geometry.redundancy() > 0;
-        match (setup.consistency, setup.dirty) {
-            (Consistency::InSyncTo(_), Dirty::Refuse) if lacking => {
+        let lacking = !absent.union(rebuilding).is_empty();
+        match (setup.consistency, setup.dirty, geometry) {
+            // A copy is a copy, in sync or not; parity that does not fit makes up blocks.
+            (Consistency::InSyncTo(_), Dirty::Refuse, Geometry::Parity(_)) if lacking => {
                 return Err(SetupError::DirtyDegraded);
             }
-            (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force) => {}
+            (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force, _) => {}
         }
         let fate = if survives(&geometry, absent) { Fate::Serving } else { Fate::Failed };
         Ok(Self {
@@ -136,6 +137,10 @@ impl Array {
 
     pub(crate) const fn limits(&self) -> &IoLimits {
         &self.limits
+    }
+
+    pub(super) const fn lane(&self) -> Sectors {
+        self.lane
     }
 
     fn seat(&self, member: MemberIndex) -> Option<&Seat> {
@@ -370,6 +375,6 @@ fn survives(geometry: &Geometry, lost: MemberSet) -> bool {
 
 fn every_chunk_survives(geometry: &CopyGeometry, lost: MemberSet) -> bool {
     // The members of chunk c and of chunk c + members are the same.
-    (0..u64::from(geometry.members()))
+    (0..geometry.chunks().min(geometry.members().into()))
         .all(|chunk| !geometry.copy_places(ChunkIndex(chunk)).difference(lost).is_empty())
 }

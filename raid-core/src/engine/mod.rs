@@ -27,7 +27,7 @@ use crate::limits::{REQUESTS_MAX, SLOTS_MAX};
 use crate::members::MemberState;
 use crate::metadata::{Need, WriterStep};
 use crate::stripe::{Awaits, Next, Ports};
-use crate::units::{DeviceIndex, Generation, MemberIndex};
+use crate::units::{DeviceIndex, Generation, MemberIndex, Sectors};
 use overlap::Overlaps;
 use requests::Requests;
 use slots::{Occupant, Slots};
@@ -109,6 +109,12 @@ impl<'m> Engine<'m> {
     #[must_use]
     pub const fn limits(&self) -> &IoLimits {
         self.array.limits()
+    }
+
+    /// The length of a lane.
+    #[must_use]
+    pub const fn lane(&self) -> Sectors {
+        self.array.lane()
     }
 
     /// What the member at a place is.

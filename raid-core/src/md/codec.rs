@@ -6,12 +6,12 @@ use super::bytes::{
 };
 use super::error::SuperblockError;
 use super::fields::{
-    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, Consistency, DeviceFlags, DeviceUuid,
-    Features, PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp, Validity,
-    WriteLog,
+    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Features,
+    PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp, Validity, WriteLog,
 };
 use super::roles::{DeviceRole, Roles};
 use super::superblock::{Replacement, Superblock, ZoneLayout, bad};
+use crate::metadata::Consistency;
 use crate::units::{DeviceSector, Lba, SECTOR_BYTES, Sectors};
 
 const MAGIC_NUMBER: u32 = 0xa92b_4efc;

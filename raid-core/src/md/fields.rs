@@ -186,16 +186,6 @@ impl Timestamp {
     }
 }
 
-/// How far parity and copies are known to agree with the data (md's `resync_offset`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Consistency {
-    /// Everywhere: the array was stopped in order.
-    Clean,
-    /// Below this sector of each member alone; 0 for an array that was in use when it stopped. All-ones cannot be
-    /// said: on media it means clean.
-    InSyncTo(Sectors),
-}
-
 /// What of a device is valid (md's `recovery_offset`, and `journal_tail` at the same place).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Validity {

@@ -14,10 +14,8 @@ mod superblock;
 pub use bytes::{Block, SUPERBLOCK_BYTES, checksum};
 pub use error::SuperblockError;
 pub use fields::{
-    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, Consistency, DeviceFlags, DeviceUuid,
-    Features, Minor, PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp,
-    Validity, WriteLog,
+    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Features, Minor,
+    PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp, Validity, WriteLog,
 };
-pub use record::Record;
 pub use roles::{DeviceRole, ROLES_MAX, Roles};
 pub use superblock::{Replacement, Superblock, ZoneLayout};

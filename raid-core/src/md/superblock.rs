@@ -2,11 +2,11 @@
 
 use super::error::SuperblockError;
 use super::fields::{
-    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, Consistency, DeviceFlags, DeviceUuid,
-    Features, Minor, PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp,
-    Validity, WriteLog,
+    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Features, Minor,
+    PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp, Validity, WriteLog,
 };
 use super::roles::{DeviceRole, Roles};
+use crate::metadata::Consistency;
 use crate::units::{DeviceSector, SECTOR_BYTES, Sectors};
 
 /// Less room for data than this is refused by the kernel.

@@ -111,7 +111,11 @@ impl<'p> Blocks<'p> {
     }
 
     /// The block that a place's buffer names.
-    pub(super) fn take_exclusive(&mut self, member: MemberIndex, buffer: Buffer) -> Option<&'p mut [u8]> {
+    pub(super) fn take_exclusive(
+        &mut self,
+        member: MemberIndex,
+        buffer: Buffer,
+    ) -> Option<&'p mut [u8]> {
         match buffer {
             Buffer::Lane { member, .. } => self.take_lane(member),
             Buffer::Caller { .. } => self.take_caller(member).and_then(Piece::exclusive),
@@ -193,8 +197,9 @@ impl Job {
     fn places_in_order(&self) -> impl Iterator<Item = MemberIndex> {
         let roles = self.roles();
         let data = roles.map_or(0, |roles| roles.data_members());
-        let of_row = (0..data)
-            .filter_map(move |data| roles.and_then(|roles| roles.member(crate::units::DataIndex(data))));
+        let of_row = (0..data).filter_map(move |data| {
+            roles.and_then(|roles| roles.member(crate::units::DataIndex(data)))
+        });
         let of_chunk = Some(self.block).filter(|_| roles.is_none());
         of_row.chain(of_chunk)
     }

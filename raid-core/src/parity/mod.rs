@@ -56,13 +56,15 @@ fn run_pieces(
     let mut mismatched_units = 0_u32;
     // Each round is at least one byte long.
     while start < length {
-        let extent = extent_at(job, caller, start).ok_or(WrongMemory)?.min(length.saturating_sub(start));
+        let extent =
+            extent_at(job, caller, start).ok_or(WrongMemory)?.min(length.saturating_sub(start));
         if extent == 0 {
             return Err(WrongMemory);
         }
         let blocks = Blocks::view(job, lanes, caller, start, extent).ok_or(WrongMemory)?;
         let found = run_task(job, kernels, blocks)?;
-        mismatched_units = mismatched_units.saturating_add(u32::try_from(found).unwrap_or(u32::MAX));
+        mismatched_units =
+            mismatched_units.saturating_add(u32::try_from(found).unwrap_or(u32::MAX));
         start = start.saturating_add(extent);
     }
     Ok(match job.task() {
@@ -126,7 +128,8 @@ fn stage(job: &Job, blocks: &mut Blocks<'_>) -> Result<(), WrongMemory> {
 fn deliver(job: &Job, blocks: &mut Blocks<'_>) -> Result<(), WrongMemory> {
     for member in job.covered() {
         let lane = blocks.take_lane(member).ok_or(WrongMemory)?;
-        let to = blocks.take_caller(member).and_then(blocks::Piece::exclusive).ok_or(WrongMemory)?;
+        let to =
+            blocks.take_caller(member).and_then(blocks::Piece::exclusive).ok_or(WrongMemory)?;
         to.copy_from_slice(lane);
     }
     Ok(())
@@ -141,9 +144,8 @@ fn compare(job: &Job, kernels: Kernels, blocks: &mut Blocks<'_>) -> Result<usize
 }
 
 fn check(kernels: Kernels, row: Row, blocks: &mut Blocks<'_>) -> Result<usize, WrongMemory> {
-    let sources = sources(row, row.data_places(), |member| {
-        blocks.take_lane(member).map(|lane| &*lane)
-    })?;
+    let sources =
+        sources(row, row.data_places(), |member| blocks.take_lane(member).map(|lane| &*lane))?;
     let p = blocks.take_lane(row.p()).ok_or(WrongMemory)?;
     match row.q() {
         None => Ok(kernels.check_p(&sources, p, |_| {})?),
@@ -168,19 +170,19 @@ fn recover(
         Recovery::Two { first, second } => (first, Some(second)),
     };
     let lost: MemberSet = core::iter::once(first).chain(second).collect();
-    let bytes = blocks.take_exclusive(first, job.old(first)).ok_or(WrongMemory)?;
+    let bytes = blocks.take_exclusive(first, job.before(first)).ok_or(WrongMemory)?;
     let target = Target { exponent: exponent(row, first)?, bytes };
     let other = match second {
         None => None,
         Some(second) => {
-            let bytes = blocks.take_exclusive(second, job.old(second)).ok_or(WrongMemory)?;
+            let bytes = blocks.take_exclusive(second, job.before(second)).ok_or(WrongMemory)?;
             Some(Target { exponent: exponent(row, second)?, bytes })
         }
     };
     let p = blocks.take_lane(row.p());
     let q = row.q().and_then(|q| blocks.take_lane(q));
     let survivors = sources(row, row.data_places().difference(lost), |member| {
-        blocks.take_shared(member, job.old(member))
+        blocks.take_shared(member, job.before(member))
     })?;
     match (recovery, p, q, other) {
         (Recovery::FromP { .. }, Some(p), _, _) => {
@@ -209,7 +211,7 @@ fn generate(
 ) -> Result<(), WrongMemory> {
     let (p, q) = parity_lanes(row, parities, blocks)?;
     let sources =
-        sources(row, row.data_places(), |member| blocks.take_shared(member, job.new(member)))?;
+        sources(row, row.data_places(), |member| blocks.take_shared(member, job.after(member)))?;
     match (p, q) {
         (Some(p), Some(q)) => kernels.gen_pq(&sources, p, q)?,
         (Some(p), None) => kernels.gen_p(&sources, p)?,
@@ -230,7 +232,7 @@ fn update(
     let mut changes: Vec<Change<'_>, MEMBERS_MAX> = Vec::new();
     for member in job.covered() {
         let old = blocks.take_lane(member).ok_or(WrongMemory)?;
-        let new = blocks.take_shared(member, job.new(member)).ok_or(WrongMemory)?;
+        let new = blocks.take_shared(member, job.after(member)).ok_or(WrongMemory)?;
         let change = Change { exponent: exponent(row, member)?, old, new };
         changes.push(change).map_err(|_| WrongMemory)?;
     }
@@ -251,9 +253,8 @@ fn accumulate(
     blocks: &mut Blocks<'_>,
 ) -> Result<(), WrongMemory> {
     let (p, q) = parity_lanes(row, parities, blocks)?;
-    let sources = sources(row, job.covered(), |member| {
-        blocks.take_lane(member).map(|lane| &*lane)
-    })?;
+    let sources =
+        sources(row, job.covered(), |member| blocks.take_lane(member).map(|lane| &*lane))?;
     match (p, q) {
         (Some(p), Some(q)) => kernels.accumulate_pq(&sources, p, q)?,
         (Some(p), None) => kernels.accumulate_p(&sources, p)?,

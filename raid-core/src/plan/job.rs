@@ -96,7 +96,7 @@ impl Buffers {
     }
 
     /// Where the old value of a block is, once it is read or recovered.
-    pub(crate) fn old(&self, rectangle: &Rectangle, member: MemberIndex) -> Buffer {
+    pub(crate) fn before(&self, rectangle: &Rectangle, member: MemberIndex) -> Buffer {
         let direct = match self.operation {
             Operation::Read(Transfer::Direct) => self.caller(rectangle, member),
             Operation::Read(Transfer::Staged) | Operation::Write(..) | Operation::Check => None,
@@ -105,7 +105,7 @@ impl Buffers {
     }
 
     /// Where the value of a block is that is written to its member.
-    pub(crate) fn new(
+    pub(crate) fn after(
         &self,
         rectangle: &Rectangle,
         member: MemberIndex,
@@ -116,7 +116,7 @@ impl Buffers {
             Span::Chunk { .. } => block,
         };
         match self.operation {
-            Operation::Read(_) | Operation::Check => self.old(rectangle, holder),
+            Operation::Read(_) | Operation::Check => self.before(rectangle, holder),
             Operation::Write(Source::Direct, _) => {
                 self.caller(rectangle, holder).unwrap_or(self.lane(holder))
             }
@@ -188,13 +188,13 @@ impl Job {
 
     /// The buffer that holds the old value of a block: an input of recovery, or the place of its result.
     #[must_use]
-    pub fn old(&self, member: MemberIndex) -> Buffer {
-        self.buffers.old(&self.rectangle, member)
+    pub fn before(&self, member: MemberIndex) -> Buffer {
+        self.buffers.before(&self.rectangle, member)
     }
 
     /// The buffer that holds the value of a block after the write.
     #[must_use]
-    pub fn new(&self, member: MemberIndex) -> Buffer {
-        self.buffers.new(&self.rectangle, member, self.block)
+    pub fn after(&self, member: MemberIndex) -> Buffer {
+        self.buffers.after(&self.rectangle, member, self.block)
     }
 }

@@ -55,7 +55,7 @@ fn write_command<H: Host>(
 ) -> Command {
     let (device, at) = ports.array.locate(work.now(), member);
     let at = at.checked_add(start).unwrap_or(at);
-    let from = work.buffers(ports.slot).new(work.now(), member, plan.block).moved(start);
+    let from = work.buffers(ports.slot).after(work.now(), member, plan.block).moved(start);
     let durability = match work.operation {
         Operation::Write(_, durability) => durability,
         Operation::Read(_) | Operation::Check => Durability::Cached,

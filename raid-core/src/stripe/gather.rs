@@ -21,7 +21,7 @@ impl Gather {
         let mut refused = None;
         let round = io.offer(ports.array.absent(), |member| {
             let (device, at) = ports.array.locate(work.now(), member);
-            let into = buffers.old(work.now(), member);
+            let into = buffers.before(work.now(), member);
             let command = Command::Read { device, at, sectors: work.sectors(), into };
             ports.submit(member, command).inspect_err(|_| refused = Some(command))
         });
