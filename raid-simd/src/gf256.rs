@@ -5,8 +5,8 @@
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::indexing_slicing,
-    reason = "an index made of a u8 or a nibble cannot pass the end of 256 or 16 entries, and a \
-              table that is computed wrongly does not compile"
+    reason = "an index made of a u8 or a nibble cannot pass the end of 256 or 16 entries, and an \
+              overflow in a table computed at compile time does not compile"
 )]
 
 use crate::Exponent;

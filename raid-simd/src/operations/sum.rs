@@ -85,7 +85,7 @@ impl Kernels {
     }
 
     /// Adds blocks to a P: `p += Σ D`. Given differences, `old xor new`, it is an update; given the
-    /// blocks of a row bit by bit, it builds P up from zero.
+    /// blocks of a row as they arrive, it builds P up from zero.
     ///
     /// # Errors
     ///
