@@ -16,9 +16,9 @@ mod md_fixtures;
 use md_fixtures::{Fixture, KERNEL_MADE, parse, set, sum, zeroed};
 use proptest::prelude::*;
 use raid_core::md::{
-    BadBlocks, Block, Consistency, DeviceFlags, DeviceRole, Features, Minor, RecoveryKind,
-    ReshapeDirection, SUPERBLOCK_BYTES, Superblock, SuperblockError, Timestamp, Validity, WriteLog,
-    checksum,
+    BadBlocks, Block, Consistency, DeviceFlags, DeviceRole, Features, Minor, ROLES_MAX,
+    RecoveryKind, ReshapeDirection, SUPERBLOCK_BYTES, Superblock, SuperblockError, Timestamp,
+    Validity, WriteLog, checksum,
 };
 use raid_core::units::{DeviceSector, Lba, Sectors};
 
@@ -413,7 +413,7 @@ proptest! {
     #[test]
     fn random_roles_come_back(
         roles in proptest::collection::vec(
-            prop_oneof![0_u16..80, Just(0xffff), Just(0xfffe), Just(0xfffd)], 0..190),
+            prop_oneof![0_u16..80, Just(0xffff), Just(0xfffe), Just(0xfffd)], 0..ROLES_MAX),
         tail in prop_oneof![Just(0xffff_u16), Just(0xfffe), Just(3)],
         length in 0_u16..1700,
     ) {

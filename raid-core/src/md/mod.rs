@@ -3,6 +3,7 @@
 //! The format is described by the kernel's `md_p.h`; offsets are named in `codec.rs`. Every byte comes from
 //! media and is untrusted: a wrong one is a typed error, never a panic.
 
+mod assembly;
 mod bytes;
 mod codec;
 mod error;
@@ -11,6 +12,10 @@ mod record;
 mod roles;
 mod superblock;
 
+pub use assembly::{
+    Assembly, AssemblyError, CANDIDATES_MAX, Candidate, FaultClass, LeftOut, LeftOutReason, Seat,
+    assemble,
+};
 pub use bytes::{Block, SUPERBLOCK_BYTES, checksum};
 pub use error::SuperblockError;
 pub use fields::{
