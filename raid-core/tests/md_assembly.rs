@@ -33,7 +33,8 @@ fn make(superblocks: &[Superblock]) -> Result<Assembly, AssemblyError> {
 }
 
 fn make_sized(superblocks: &[Superblock], device_size: Sectors) -> Result<Assembly, AssemblyError> {
-    let candidates: Vec<Candidate<'_>> = (0..)
+    let candidates: Vec<Candidate<'_>> = (0..=u8::MAX)
+        .cycle()
         .zip(superblocks)
         .map(|(n, superblock)| Candidate { superblock, device: DeviceIndex(n), device_size })
         .collect();
@@ -282,6 +283,20 @@ fn halves_that_went_on_apart_are_never_merged() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn superblocks_of_one_age_must_agree_on_every_member_given() {
+    // One says that 2 failed, the others that it is a member: they are not of one record.
+    for teller in [0, 1, 3] {
+        let mut array = level5();
+        array[teller] = with_role(&array[teller], 2, 0xfffe);
+        let error = make(&array).unwrap_err();
+        assert!(matches!(error, AssemblyError::SplitBrain { .. }), "{teller}: {error}");
+        // Without 2 there is nothing to settle.
+        array.remove(2);
+        assert_eq!(make(&array).unwrap().present(), places(&[0, 1, 3]));
     }
 }
 

@@ -21,8 +21,9 @@ use crate::limits::MEMBERS_MAX;
 use crate::members::{MemberSet, MemberState};
 use crate::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
 
-/// Most devices that are looked at for one array: each place can have one, and as many more.
-pub const CANDIDATES_MAX: usize = 2 * MEMBERS_MAX;
+/// Most devices that are looked at for one array: each place can have one, and as many more, as far as
+/// [`DeviceIndex`] counts.
+pub const CANDIDATES_MAX: usize = if MEMBERS_MAX < 128 { 2 * MEMBERS_MAX } else { 256 };
 
 /// A device that may belong to the array.
 #[derive(Clone, Copy, Debug)]
