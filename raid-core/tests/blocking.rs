@@ -1,8 +1,17 @@
 //! Whole arrays behind the blocking front-end, compared with a plain copy of their content.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that fails says so by panicking"
+)]
 
 use raid_core::blocking::{Array, BlockDevice, Keeper, Parts};
 use raid_core::engine::{Access, Dirty, Memory, RequestSlot, Seat, Setup, Slot};
-use raid_core::geometry::{Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread};
+use raid_core::geometry::{
+    Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread,
+};
 use raid_core::host::{Durability, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberState;
@@ -50,88 +59,133 @@ fn layouts() -> Vec<(Layout, u8)> {
     let mut layouts = vec![(Layout::Raid0, 3), (Layout::Raid1, 3), (Layout::Raid4, 4)];
     layouts.extend(Raid5Layout::ALL.map(|layout| (Layout::Raid5(layout), 4)));
     layouts.extend(Raid6Layout::ALL.map(|layout| (Layout::Raid6(layout), 5)));
-    for (near, far, spread) in [(2, 1, Spread::Zones), (1, 2, Spread::Zones), (1, 2, Spread::Rows)] {
+    for (near, far, spread) in [(2, 1, Spread::Zones), (1, 2, Spread::Zones), (1, 2, Spread::Rows)]
+    {
         layouts.push((Layout::Raid10(Raid10Layout { near, far, spread }), 4));
     }
     layouts
 }
 
+const CHUNK: u64 = 16;
+const ROWS: u64 = 6;
+
+/// Numbers that look random and are the same in every run.
+struct Sequence(u64);
+
+impl Sequence {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+}
+
+fn geometry(layout: Layout, members: u8) -> Geometry {
+    let (chunk, member_size) = (Sectors(CHUNK), Sectors(CHUNK * ROWS));
+    Geometry::new(Shape { layout, members, chunk, member_size }).unwrap()
+}
+
+/// Runs `work` on an array of these devices, without the member `lost`.
+fn with_array(
+    geometry: Geometry,
+    devices: &mut [Ram],
+    lost: Option<u8>,
+    work: impl FnOnce(&mut Array<'_, Ram, Records>),
+) {
+    let seat = |member| Seat {
+        device: DeviceIndex(member),
+        state: MemberState::InSync,
+        data_offset: DATA_OFFSET,
+        limits: IoLimits::RELAXED,
+    };
+    let seats: Vec<_> = (0..geometry.members())
+        .map(|member| (Some(member) != lost).then(|| seat(member)))
+        .collect();
+    let setup = Setup {
+        geometry,
+        seats: &seats,
+        consistency: Consistency::Clean,
+        events: 7,
+        lane: Sectors(8),
+        access: Access::ReadWrite,
+        dirty: Dirty::Refuse,
+    };
+    let mut slots = [Slot::FREE; 3];
+    let mut requests = [RequestSlot::FREE; 2];
+    let mut lanes = vec![0; 3 * seats.len() * 4096];
+    let memory = Memory { slots: &mut slots, requests: &mut requests };
+    let keeper = Records::default();
+    let parts = Parts { devices, keeper, lanes: &mut lanes, kernels: Kernels::detect() };
+    work(&mut Array::new(&setup, memory, parts).unwrap());
+}
+
+fn write_at_random(array: &mut Array<'_, Ram, Records>, model: &mut [u8], sequence: &mut Sequence) {
+    let size = array.size().0;
+    for _ in 0..60 {
+        let at = sequence.next() % size;
+        let sectors = sequence.next() % (size - at).min(90) + 1;
+        let bytes: Vec<u8> = (0..sectors * 512).map(|_| sequence.next() as u8).collect();
+        array.write(Lba(at), &bytes, Durability::Cached).unwrap();
+        model[at as usize * 512..][..bytes.len()].copy_from_slice(&bytes);
+    }
+}
+
+fn content(array: &mut Array<'_, Ram, Records>) -> Vec<u8> {
+    let mut content = vec![0; array.size().memory_bytes().unwrap()];
+    array.read(Lba(0), &mut content).unwrap();
+    content
+}
+
 #[test]
 fn what_is_written_is_read_with_every_member_lost() {
     for (layout, members) in layouts() {
-        let shape = Shape { layout, members, chunk: Sectors(16), member_size: Sectors(16 * 6) };
-        let geometry = Geometry::new(shape).unwrap();
-        let size = geometry.size().memory_bytes().unwrap();
-        let mut devices: Vec<Ram> =
-            (0..members).map(|_| Ram(vec![0; (64 + 16 * 6) * 512])).collect();
-        let mut model = vec![0_u8; size];
-        let mut seed = 0x1234_5678_u64;
-        let mut random = move || {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            seed >> 33
-        };
-        for degraded in 0..=members {
-            let lost = degraded.checked_sub(1);
-            let seats: Vec<Option<Seat>> = (0..members)
-                .map(|member| {
-                    (Some(member) != lost).then_some(Seat {
-                        device: DeviceIndex(member),
-                        state: MemberState::InSync,
-                        data_offset: DATA_OFFSET,
-                        limits: IoLimits::RELAXED,
-                    })
-                })
-                .collect();
-            let setup = Setup {
-                geometry,
-                seats: &seats,
-                consistency: Consistency::Clean,
-                events: 7,
-                lane: Sectors(8),
-                access: if lost.is_none() { Access::ReadWrite } else { Access::ReadOnly },
-                dirty: Dirty::Refuse,
-            };
-            if lost.is_some() && geometry.redundancy() == 0 {
-                continue;
+        let geometry = geometry(layout, members);
+        let bytes = (DATA_OFFSET.0 + CHUNK * ROWS) as usize * 512;
+        let mut devices: Vec<Ram> = (0..members).map(|_| Ram(vec![0; bytes])).collect();
+        let mut model = vec![0; geometry.size().memory_bytes().unwrap()];
+        let mut sequence = Sequence(0x1234_5678);
+        with_array(geometry, &mut devices, None, |array| {
+            write_at_random(array, &mut model, &mut sequence);
+            array.mark_clean().unwrap();
+            let records = &array.keeper().0;
+            assert_eq!(records.len(), 2 * usize::from(members), "{layout:?}: dirty, then clean");
+            let (first, last) = (records[0].1, records.last().unwrap().1);
+            assert_eq!((first.events, first.consistency), (8, Consistency::InSyncTo(Sectors(0))));
+            assert_eq!((last.events, last.consistency), (9, Consistency::Clean));
+            assert!(content(array) == model, "{layout:?}");
+            if geometry.redundancy() > 0 {
+                let size = array.size();
+                assert_eq!(array.check(Lba(0), size), Ok(Sectors(0)), "{layout:?}");
             }
-            let mut slots = [Slot::FREE; 3];
-            let mut requests = [RequestSlot::FREE; 2];
-            let mut lanes = vec![0; 3 * usize::from(members) * 4096];
-            let mut array = Array::new(
-                &setup,
-                Memory { slots: &mut slots, requests: &mut requests },
-                Parts {
-                    devices: &mut devices,
-                    keeper: Records::default(),
-                    lanes: &mut lanes,
-                    kernels: Kernels::detect(),
-                },
-            )
-            .unwrap();
-            if lost.is_none() {
-                for _ in 0..60 {
-                    let at = random() % (size as u64 / 512);
-                    let most = (size as u64 / 512 - at).min(90);
-                    let sectors = random() % most + 1;
-                    let bytes: Vec<u8> = (0..sectors * 512).map(|_| random() as u8).collect();
-                    array.write(Lba(at), &bytes, Durability::Cached).unwrap();
-                    model[at as usize * 512..][..bytes.len()].copy_from_slice(&bytes);
-                }
-                array.mark_clean().unwrap();
-                let records = &array.keeper().0;
-                assert_eq!(records.len(), 2 * usize::from(members), "{layout:?}: dirty, then clean");
-                assert_eq!(records[0].1.events, 8);
-                assert_eq!(records[0].1.consistency, Consistency::InSyncTo(Sectors(0)));
-                assert_eq!(records.last().unwrap().1.events, 9);
-                assert_eq!(records.last().unwrap().1.consistency, Consistency::Clean);
-                if geometry.redundancy() > 0 {
-                    let size = array.size();
-                    assert_eq!(array.check(Lba(0), size), Ok(Sectors(0)), "{layout:?}");
-                }
-            }
-            let mut content = vec![0; size];
-            array.read(Lba(0), &mut content).unwrap();
-            assert!(content == model, "{layout:?} without {lost:?}");
+        });
+        if geometry.redundancy() == 0 {
+            continue;
+        }
+        for lost in 0..members {
+            with_array(geometry, &mut devices, Some(lost), |array| {
+                assert!(content(array) == model, "{layout:?} without {lost}");
+            });
+        }
+    }
+}
+
+#[test]
+fn what_is_written_degraded_is_read_without_that_member() {
+    for (layout, members) in layouts() {
+        let geometry = geometry(layout, members);
+        if geometry.redundancy() == 0 {
+            continue;
+        }
+        let bytes = (DATA_OFFSET.0 + CHUNK * ROWS) as usize * 512;
+        for lost in 0..members {
+            let mut devices: Vec<Ram> = (0..members).map(|_| Ram(vec![0; bytes])).collect();
+            let mut model = vec![0; geometry.size().memory_bytes().unwrap()];
+            with_array(geometry, &mut devices, Some(lost), |array| {
+                write_at_random(array, &mut model, &mut Sequence(lost.into()));
+                let failed = array.keeper().0[0].1.failed;
+                assert!(failed.contains(MemberIndex(lost)), "the absence is on record first");
+                assert!(content(array) == model, "{layout:?} without {lost}");
+            });
         }
     }
 }

@@ -16,10 +16,11 @@ mod md_fixtures;
 use md_fixtures::{Fixture, KERNEL_MADE, parse, set, sum, zeroed};
 use proptest::prelude::*;
 use raid_core::md::{
-    BadBlocks, Block, Consistency, DeviceFlags, DeviceRole, Features, Minor, ROLES_MAX,
-    RecoveryKind, ReshapeDirection, SUPERBLOCK_BYTES, Superblock, SuperblockError, Timestamp,
-    Validity, WriteLog, checksum,
+    BadBlocks, Block, DeviceFlags, DeviceRole, Features, Minor, ROLES_MAX, RecoveryKind,
+    ReshapeDirection, SUPERBLOCK_BYTES, Superblock, SuperblockError, Timestamp, Validity, WriteLog,
+    checksum,
 };
+use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceSector, Lba, MemberIndex, Sectors};
 
 /// The bytes that the checksum covers.

@@ -11,14 +11,13 @@ mod error;
 
 pub use error::{AssemblyError, FaultClass, LeftOut, LeftOutReason};
 
-use super::fields::{
-    ArrayName, ArrayUuid, BadBlocks, Bitmap, Consistency, DeviceFlags, Validity, WriteLog,
-};
+use super::fields::{ArrayName, ArrayUuid, BadBlocks, Bitmap, DeviceFlags, Validity, WriteLog};
 use super::roles::DeviceRole;
 use super::superblock::{Replacement, Superblock, ZoneLayout};
 use crate::geometry::{Geometry, Layout, Shape};
 use crate::limits::MEMBERS_MAX;
 use crate::members::{MemberSet, MemberState};
+use crate::metadata::Consistency;
 use crate::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
 
 /// Most devices that are looked at for one array: each place can have one, and as many more, as far as
