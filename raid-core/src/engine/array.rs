@@ -15,7 +15,7 @@ use crate::units::{
 };
 
 /// The state of one array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Array {
     geometry: Geometry,
     seats: [Option<Seat>; MEMBERS_MAX],
