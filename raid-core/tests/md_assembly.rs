@@ -1,4 +1,5 @@
-//! Which devices make an array: by superblocks of the kernel's making, and by tables of what can go wrong.
+//! Which devices make an array: by superblocks of the kernel's making, and by tables of what can go
+//! wrong.
 
 #![cfg(feature = "md")]
 #![allow(
@@ -516,7 +517,10 @@ fn extreme() -> impl Strategy<Value = u64> {
 proptest! {
     #[test]
     fn no_superblock_makes_assembly_panic(
-        changes in proptest::collection::vec((0_usize..4, 0_usize..0x108, 1_usize..9, extreme()), 0..8),
+        changes in proptest::collection::vec(
+            (0_usize..4, 0_usize..0x108, 1_usize..9, extreme()),
+            0..8,
+        ),
         sizes in proptest::collection::vec(extreme(), 4),
         log in 0_u8..3,
     ) {
@@ -525,7 +529,11 @@ proptest! {
             member.write_log = match log {
                 0 => WriteLog::None,
                 1 => WriteLog::Bitmap { offset: -1, kind: Bitmap::Local },
-                _ => WriteLog::PartialParity { offset: 0, sectors: 0, kind: PartialParityLog::Single },
+                _ => WriteLog::PartialParity {
+                    offset: 0,
+                    sectors: 0,
+                    kind: PartialParityLog::Single,
+                },
             };
         }
         for (member, offset, length, value) in changes {

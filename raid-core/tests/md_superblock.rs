@@ -1,4 +1,5 @@
-//! The superblock codec against superblocks that the Linux kernel wrote, and against bytes that nobody should have.
+//! The superblock codec against superblocks that the Linux kernel wrote, and against bytes that
+//! nobody should have.
 
 #![cfg(feature = "md")]
 #![allow(
@@ -55,7 +56,8 @@ fn the_checksum_is_the_sum_of_what_is_used() {
         let mut block = with_roles(count);
         let found = u32::from_le_bytes(block[0xd8..0xdc].try_into().unwrap());
         block[0xd8..0xdc].fill(0);
-        // Each byte has its weight in a little-endian word; a last half word is the low half of one.
+        // Each byte has its weight in a little-endian word; a last half word is the low half of
+        // one.
         let bytes = block[..used(&block)].iter().enumerate();
         let total: u64 = bytes.map(|(at, byte)| u64::from(*byte) << (8 * (at % 4))).sum();
         let folded = (total & 0xffff_ffff) + (total >> 32);
@@ -416,7 +418,10 @@ fn extremes_of_every_field_never_panic() {
 
 proptest! {
     #[test]
-    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), SUPERBLOCK_BYTES), at: u64) {
+    fn random_bytes_never_panic(
+        bytes in proptest::collection::vec(any::<u8>(), SUPERBLOCK_BYTES),
+        at: u64,
+    ) {
         let mut block: Block = bytes.try_into().unwrap();
         prop_assert_eq!(Superblock::parse(&block, DeviceSector(at)), Err(SuperblockError::NotMd));
         // The same bytes, dressed up as far as the checks of the frame go.

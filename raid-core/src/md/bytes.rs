@@ -1,6 +1,7 @@
 //! The superblock as bytes: little-endian fields at fixed places, and the checksum over them.
 
-/// Bytes in the area of a superblock. A superblock itself is shorter: 256 bytes and two for each device number.
+/// Bytes in the area of a superblock. A superblock itself is shorter: 256 bytes and two for each
+/// device number.
 pub const SUPERBLOCK_BYTES: usize = 4096;
 
 /// The area of one superblock, as it lies on a device.
@@ -74,8 +75,9 @@ pub(super) fn put_roles(block: &mut Block, roles: impl Iterator<Item = u16>) {
     }
 }
 
-/// The checksum that md expects in this block: the sum of all little-endian words of the superblock, its own field
-/// counted as zero, folded to 32 bits. A `max_dev` beyond the area counts as the most that fits.
+/// The checksum that md expects in this block: the sum of all little-endian words of the
+/// superblock, its own field counted as zero, folded to 32 bits. A `max_dev` beyond the area counts
+/// as the most that fits.
 #[must_use]
 pub fn checksum(block: &Block) -> u32 {
     let length = HEADER_BYTES.saturating_add(usize::from(role_count(block)).saturating_mul(2));

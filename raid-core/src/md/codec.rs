@@ -1,4 +1,5 @@
-//! The version 1 superblock as bytes: 256 of them and a list of roles, at a place that the minor version fixes.
+//! The version 1 superblock as bytes: 256 of them and a list of roles, at a place that the minor
+//! version fixes.
 
 use super::bytes::{
     self, Block, FORMAT_ROLES_MAX, HEADER_BYTES, MAX_DEV, SB_CSUM, bytes_at, put, u8_at, u16_at,
@@ -114,9 +115,9 @@ impl Superblock {
 
     /// Writes this superblock over the one in `block`.
     ///
-    /// Bytes that mean nothing while a feature is off, and those behind the list of roles, stay as they are: an old
-    /// bitmap may lie there. Pass the block that was read from the device, or zeros for a new one, and write
-    /// [`sectors`](Self::sectors) of it.
+    /// Bytes that mean nothing while a feature is off, and those behind the list of roles, stay as
+    /// they are: an old bitmap may lie there. Pass the block that was read from the device, or
+    /// zeros for a new one, and write [`sectors`](Self::sectors) of it.
     pub fn encode(&self, block: &mut Block) {
         put::<MAGIC, 4>(block, MAGIC_NUMBER.to_le_bytes());
         put::<MAJOR_VERSION, 4>(block, MAJOR.to_le_bytes());

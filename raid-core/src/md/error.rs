@@ -8,7 +8,8 @@ use crate::units::DeviceSector;
 
 /// Why a block is not a superblock that can be used.
 ///
-/// [`NotMd`](Self::NotMd) says that there is none; every other variant says that there is one, and what is wrong.
+/// [`NotMd`](Self::NotMd) says that there is none; every other variant says that there is one, and
+/// what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SuperblockError {
@@ -86,7 +87,7 @@ impl fmt::Display for SuperblockError {
             ),
             Self::WrongPlace { found_at, says } => write!(
                 f,
-                "md superblock at sector {} says that it lies at sector {}: a partial or moved copy",
+                "md superblock at sector {} says that it lies at {}: a partial or moved copy",
                 found_at.0, says.0
             ),
             Self::UnknownFeatures { bits } => {

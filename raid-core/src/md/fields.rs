@@ -66,7 +66,8 @@ impl Minor {
     /// Every minor version, in the order in which md looks for them.
     pub const ALL: [Self; 3] = [Self::V1_1, Self::V1_2, Self::V1_0];
 
-    /// Where the superblock of a device of this size lies, or `None` if the device has no room for one.
+    /// Where the superblock of a device of this size lies, or `None` if the device has no room for
+    /// one.
     #[must_use]
     pub fn position(self, device_size: Sectors) -> Option<DeviceSector> {
         let before_end = device_size.0.checked_sub(16)?;
@@ -141,7 +142,8 @@ impl ArrayName {
 }
 
 impl fmt::Display for ArrayName {
-    /// The name, with everything but printable ASCII escaped: it comes from media and goes to terminals.
+    /// The name, with everything but printable ASCII escaped: it comes from media and goes to
+    /// terminals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.as_bytes().escape_ascii())
     }
@@ -267,7 +269,8 @@ pub struct Reshape {
     pub layout: u32,
     /// The new chunk, in sectors.
     pub chunk_sectors: u32,
-    /// Which way it walks. On record only if the count of members stays; else the sign of `delta_members` says it.
+    /// Which way it walks. On record only if the count of members stays; else the sign of
+    /// `delta_members` says it.
     pub direction: ReshapeDirection,
     /// How far the data area of this device moves, in sectors; `None` if it stays.
     pub new_offset: Option<i32>,

@@ -1,7 +1,7 @@
 //! Linux md version 1 metadata: bytes to values and back, and members to an array.
 //!
-//! The format is described by the kernel's `md_p.h`; offsets are named in `codec.rs`. Every byte comes from
-//! media and is untrusted: a wrong one is a typed error, never a panic.
+//! The format is described by the kernel's `md_p.h`; offsets are named in `codec.rs`. Every byte
+//! comes from media and is untrusted: a wrong one is a typed error, never a panic.
 
 mod assembly;
 mod bytes;

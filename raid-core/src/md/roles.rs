@@ -6,8 +6,9 @@ use crate::limits::MEMBERS_MAX;
 use crate::members::MemberSet;
 use crate::units::MemberIndex;
 
-/// How many device numbers a build keeps apart. md gives a new device the lowest free number, so numbers stay close to
-/// the count of devices; keeping all 1920 of the format would cost 4 KiB for each candidate.
+/// How many device numbers a build keeps apart. md gives a new device the lowest free number, so
+/// numbers stay close to the count of devices; keeping all 1920 of the format would cost 4 KiB for
+/// each candidate.
 pub const ROLES_MAX: usize = 2 * MEMBERS_MAX + 64;
 
 const SLOT_END: u16 = 0xff00;
@@ -42,7 +43,8 @@ impl DeviceRole {
 
 /// The roles of all device numbers.
 ///
-/// A list ends in a long run of one role, so only what comes before that run is kept, and the run's role and length.
+/// A list ends in a long run of one role, so only what comes before that run is kept, and the run's
+/// role and length.
 #[derive(Clone, Debug)]
 pub struct Roles {
     head: heapless::Vec<u16, ROLES_MAX>,

@@ -14,8 +14,9 @@ const DATA_SECTORS_MIN: u64 = 10;
 
 /// One superblock: what one device knows of the array and of itself.
 ///
-/// Numbers that another room gives a meaning (level, layout, chunk) are kept as found, so that a superblock can be
-/// shown whatever it says; [`Geometry`](crate::geometry) decides whether they make an array.
+/// Numbers that another room gives a meaning (level, layout, chunk) are kept as found, so that a
+/// superblock can be shown whatever it says; [`Geometry`](crate::geometry) decides whether they
+/// make an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// The array (`set_uuid`).
@@ -38,7 +39,8 @@ pub struct Superblock {
     pub write_log: WriteLog,
     /// The reshape on record.
     pub reshape: Option<Reshape>,
-    /// The logical block that the array shows, in bytes (`logical_block_size`, since Linux 6.19); 0 if not said.
+    /// The logical block that the array shows, in bytes (`logical_block_size`, since Linux 6.19); 0
+    /// if not said.
     pub logical_block_bytes: u32,
     /// Whether the layout of a level 0 array of members of several sizes is said.
     pub zone_layout: ZoneLayout,

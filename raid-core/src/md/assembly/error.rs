@@ -48,7 +48,8 @@ pub enum AssemblyError {
         /// The other device.
         second: DeviceIndex,
     },
-    /// The array went on in two halves, each without the other: both may hold writes that the other lacks.
+    /// The array went on in two halves, each without the other: both may hold writes that the other
+    /// lacks.
     SplitBrain {
         /// A device of the half with more events.
         first: DeviceIndex,
@@ -176,7 +177,7 @@ impl fmt::Display for AssemblyError {
             ),
             Self::SplitBrain { first, second } => write!(
                 f,
-                "the array went on apart on devices {} and {}: decide for one half, leave the other out",
+                "the array went on apart on devices {} and {}: leave one half out",
                 first.0, second.0
             ),
             Self::Disagreement { field, first, second } => write!(
@@ -197,7 +198,7 @@ impl fmt::Display for AssemblyError {
             }
             Self::Zones { first, second } => write!(
                 f,
-                "the members of this level 0 array differ in size (devices {} and {}), which is not supported",
+                "level 0 over members of several sizes (devices {} and {}) is not supported",
                 first.0, second.0
             ),
             Self::UnsupportedLevel { level } => write!(f, "level {level} of md is not supported"),
@@ -245,7 +246,8 @@ pub enum LeftOutReason {
     },
     /// It was to replace the member at its place, which is not supported yet.
     Replacement,
-    /// The device, or its data area, is shorter than the array needs: it was cut, or a copy of it was.
+    /// The device, or its data area, is shorter than the array needs: it was cut, or a copy of it
+    /// was.
     TooSmall {
         /// What the array needs.
         needs: Sectors,

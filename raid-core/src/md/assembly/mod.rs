@@ -1,11 +1,13 @@
 //! From superblocks, given in any order, to an array.
 //!
-//! The freshest superblock alone says who is a member. What a device says of itself can only take trust away: a
-//! device is seated if the freshest superblock and its own agree on its place, it missed at most one record (a crash
-//! between the superblock writes of one generation leaves that), and it was not called faulty.
+//! The freshest superblock alone says who is a member. What a device says of itself can only take
+//! trust away: a device is seated if the freshest superblock and its own agree on its place, it
+//! missed at most one record (a crash between the superblock writes of one generation leaves that),
+//! and it was not called faulty.
 //!
-//! Halves that went on apart are told by this: a record goes to every current member, so a device that was ever
-//! current together with one of today's members lists it. One that lists none of them ran without them.
+//! Halves that went on apart are told by this: a record goes to every current member, so a device
+//! that was ever current together with one of today's members lists it. One that lists none of them
+//! ran without them.
 
 mod error;
 
@@ -20,8 +22,8 @@ use crate::members::{MemberSet, MemberState};
 use crate::metadata::Consistency;
 use crate::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
 
-/// Most devices that are looked at for one array: each place can have one, and as many more, as far as
-/// [`DeviceIndex`] counts.
+/// Most devices that are looked at for one array: each place can have one, and as many more, as far
+/// as [`DeviceIndex`] counts.
 pub const CANDIDATES_MAX: usize = if MEMBERS_MAX < 128 { 2 * MEMBERS_MAX } else { 256 };
 
 /// A device that may belong to the array.
@@ -71,7 +73,8 @@ pub struct Assembly {
     pub events: u64,
     /// How far parity and copies are known to agree with the data.
     pub consistency: Consistency,
-    /// What guards its writes: nothing or a bitmap. One that writes must keep the bitmap or not write.
+    /// What guards its writes: nothing or a bitmap. One that writes must keep the bitmap or not
+    /// write.
     pub write_log: WriteLog,
     /// The logical block that the array shows, in bytes; 0 if not said.
     pub logical_block_bytes: u32,
@@ -103,8 +106,9 @@ impl Assembly {
 ///
 /// # Errors
 ///
-/// Says why they make none, or none that would be safe to use; [`AssemblyError::class`] tells the two apart. A device
-/// that is merely stale or failed is no error: it is [left out](Assembly::left_out).
+/// Says why they make none, or none that would be safe to use; [`AssemblyError::class`] tells the
+/// two apart. A device that is merely stale or failed is no error: it is [left
+/// out](Assembly::left_out).
 pub fn assemble(candidates: &[Candidate<'_>]) -> Result<Assembly, AssemblyError> {
     if candidates.len() > CANDIDATES_MAX {
         return Err(AssemblyError::TooManyCandidates {
@@ -166,8 +170,8 @@ enum Verdict {
     Out(LeftOutReason),
 }
 
-/// The superblock with the most events. Among equals a member's, the one that claims the least to be in sync, the
-/// lowest number: so that the order in which devices are given does not matter.
+/// The superblock with the most events. Among equals a member's, the one that claims the least to
+/// be in sync, the lowest number: so that the order in which devices are given does not matter.
 fn freshest_of<'a, 'b>(candidates: &'a [Candidate<'b>]) -> Option<&'a Candidate<'b>> {
     candidates.iter().max_by_key(|candidate| {
         let superblock = candidate.superblock;
