@@ -7,6 +7,8 @@
 
 use crate::metadata::Record;
 use crate::plan::Job;
+use static_assertions::assert_impl_all;
+
 use crate::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
 
 /// The callbacks that a host supplies.
@@ -77,6 +79,10 @@ pub enum Command {
     /// Run a job over memory: parity, recovery, comparison or copying.
     Compute(Job),
 }
+
+// Hosts queue commands, hand them to other threads and pass them over a C boundary.
+assert_impl_all!(Command: Copy, Send, Sync);
+assert_impl_all!(Token: Copy, Send, Sync);
 
 impl Command {
     /// The device that the command goes to, or `None` for a job over memory.

@@ -148,8 +148,8 @@ impl Engine<'_> {
             Turnout::Waits => return Admitted::Nothing,
             Turnout::CutUp => self.cut_up(id),
             Turnout::Begins(operation, rectangle, cursor) => {
-                let claim = self.overlaps.claim(&self.slots, &rectangle, operation);
                 let work = Work::new(id, operation, rectangle);
+                let claim = self.overlaps.claim(&self.slots, &work);
                 self.begin(id, Planned::enter(work, MemberSet::NONE), claim);
                 match cursor {
                     Cursor::End => self.cut_up(id),

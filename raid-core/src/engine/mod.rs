@@ -17,7 +17,7 @@ pub use array::Fate;
 pub(crate) use array::{Array, Standing};
 pub use requests::RequestSlot;
 pub use setup::{Access, Dirty, Seat, Setup, SetupError};
-pub use slots::Slot;
+pub use slots::{SLOT_BYTES_MAX, Slot};
 
 use crate::batch::Settled;
 use crate::geometry::Geometry;

@@ -3,33 +3,19 @@
 //! Two operations conflict if they share a block of a row and one of them writes. They run in order of arrival:
 //! each counts the earlier ones that it conflicts with, and starts when the last of them has ended.
 
+use super::slots::{Occupant, Slots};
 use crate::host::SlotIndex;
 use crate::plan::Operation;
 use crate::rectangle::{Overlap, Rectangle};
+use crate::stripe::Work;
 
-use super::slots::{Occupant, Slots};
-
-/// What an operation holds until it ends.
+/// An operation's turn among those that it conflicts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Claim {
     /// The order of arrival.
     ticket: u64,
-    range: Range,
     /// Earlier operations that this one conflicts with.
     blockers: u16,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Range {
-    /// Blocks nobody and is blocked by nobody.
-    Nothing,
-    Rectangle(Rectangle, Usage),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Usage {
-    Read,
-    Write,
 }
 
 /// How many operations there are on units of the same hash: none means that there is nobody to look for.
@@ -49,22 +35,6 @@ pub(super) enum Turn {
 }
 
 impl Claim {
-    const fn rectangle(&self) -> Option<(&Rectangle, Usage)> {
-        match &self.range {
-            Range::Nothing => None,
-            Range::Rectangle(rectangle, usage) => Some((rectangle, *usage)),
-        }
-    }
-
-    fn conflicts(&self, rectangle: &Rectangle, usage: Usage) -> Overlap {
-        match (self.rectangle(), usage) {
-            (Some((_, Usage::Read)), Usage::Read) | (None, _) => Overlap::Apart,
-            (Some((own, Usage::Read)), Usage::Write) | (Some((own, Usage::Write)), _) => {
-                own.overlaps(rectangle)
-            }
-        }
-    }
-
     pub(super) const fn turn(&self) -> Turn {
         if self.blockers == 0 { Turn::Now } else { Turn::Later }
     }
@@ -75,52 +45,43 @@ impl Overlaps {
         Self { buckets: [0; BUCKETS], next_ticket: 0 }
     }
 
-    /// The claim of an operation on nothing.
+    /// The claim of an operation that conflicts with none.
     pub(super) const fn none(&mut self) -> Claim {
-        Claim { ticket: self.ticket(), range: Range::Nothing, blockers: 0 }
+        Claim { ticket: self.ticket(), blockers: 0 }
     }
 
-    /// The claim of an operation that arrives now.
-    pub(super) fn claim(
-        &mut self,
-        slots: &Slots<'_>,
-        rectangle: &Rectangle,
-        operation: Operation,
-    ) -> Claim {
-        let usage = match operation {
-            Operation::Read(_) | Operation::Check => Usage::Read,
-            Operation::Write(..) => Usage::Write,
-        };
-        let blockers = match self.bucket(rectangle) {
+    /// The claim of work that arrives now.
+    pub(super) fn claim(&mut self, slots: &Slots<'_>, work: &Work) -> Claim {
+        let blockers = match self.bucket(work.whole()) {
             Some(0) | None => 0,
             Some(_) => slots
                 .storage
                 .iter()
                 .filter(|slot| match &slot.occupant {
                     Occupant::Nobody => false,
-                    Occupant::Operation { claim, .. } => {
-                        claim.conflicts(rectangle, usage) == Overlap::Shared
+                    Occupant::Operation { stripe, .. } => {
+                        stripe.work().is_some_and(|other| conflict(other, work) == Overlap::Shared)
                     }
                 })
                 .fold(0_u16, |count, _| count.saturating_add(1)),
         };
-        if let Some(bucket) = self.bucket(rectangle) {
+        if let Some(bucket) = self.bucket(work.whole()) {
             *bucket = bucket.saturating_add(1);
         }
-        Claim { ticket: self.ticket(), range: Range::Rectangle(*rectangle, usage), blockers }
+        Claim { ticket: self.ticket(), blockers }
     }
 
-    /// Ends a claim. Operations whose last blocker this was become ready.
-    pub(super) fn release(&mut self, slots: &mut Slots<'_>, ended: &Claim) {
-        let Some((rectangle, usage)) = ended.rectangle() else { return };
-        let Some(bucket) = self.bucket(rectangle) else { return };
+    /// Ends the claim of work. Operations whose last blocker this was become ready.
+    pub(super) fn release(&mut self, slots: &mut Slots<'_>, claim: &Claim, work: &Work) {
+        let Some(bucket) = self.bucket(work.whole()) else { return };
         *bucket = bucket.saturating_sub(1);
         if *bucket == 0 {
             return;
         }
         for index in slots.indices() {
-            if let Turn::Now = unblock(slots, index, ended.ticket, rectangle, usage) {
-                slots.make_ready(index);
+            match unblock(slots, index, claim.ticket, work) {
+                Turn::Now => slots.make_ready(index),
+                Turn::Later => {}
             }
         }
     }
@@ -137,21 +98,28 @@ impl Overlaps {
     }
 }
 
-/// One blocker less, if the operation came later and conflicts. `Turn::Now` if that was its last.
-fn unblock(
-    slots: &mut Slots<'_>,
-    index: SlotIndex,
-    ticket: u64,
-    rectangle: &Rectangle,
-    usage: Usage,
-) -> Turn {
-    match slots.get(index).map(|slot| &mut slot.occupant) {
-        Some(Occupant::Operation { claim, .. })
-            if claim.ticket > ticket && claim.conflicts(rectangle, usage) == Overlap::Shared =>
-        {
-            claim.blockers = claim.blockers.saturating_sub(1);
-            claim.turn()
+/// Whether one of the two has to wait for the other: they share a block, and one of them writes.
+fn conflict(one: &Work, other: &Work) -> Overlap {
+    match (one.operation, other.operation) {
+        (Operation::Read(_) | Operation::Check, Operation::Read(_) | Operation::Check) => {
+            Overlap::Apart
         }
-        Some(Occupant::Operation { .. } | Occupant::Nobody) | None => Turn::Later,
+        (Operation::Write(..), _) | (_, Operation::Write(..)) => {
+            one.whole().overlaps(other.whole())
+        }
+    }
+}
+
+/// One blocker less, if the operation came later and conflicts. `Turn::Now` if that was its last.
+fn unblock(slots: &mut Slots<'_>, index: SlotIndex, ticket: u64, ended: &Work) -> Turn {
+    match slots.get(index).map(|slot| &mut slot.occupant) {
+        Some(Occupant::Operation { stripe, claim }) => match stripe.work() {
+            Some(work) if claim.ticket > ticket && conflict(work, ended) == Overlap::Shared => {
+                claim.blockers = claim.blockers.saturating_sub(1);
+                claim.turn()
+            }
+            Some(_) | None => Turn::Later,
+        },
+        Some(Occupant::Nobody) | None => Turn::Later,
     }
 }

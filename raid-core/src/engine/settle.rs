@@ -19,16 +19,16 @@ impl Engine<'_> {
         ending: Ending,
         host: &mut impl Host,
     ) {
-        let (request, next) = match ending {
+        let (request, work, next) = match ending {
             Ending::Barrier(request, result) => {
                 if let (Err(failure), Some(progress)) = (result, self.requests.get(request)) {
                     progress.fail(failure);
                 }
-                (request, None)
+                (request, None, None)
             }
             Ending::Work(work, outcome) => {
                 self.account(&work, outcome, host);
-                (work.request, next_piece(&work, outcome))
+                (work.request, Some(work), next_piece(&work, outcome))
             }
         };
         if let Some(work) = next {
@@ -41,7 +41,9 @@ impl Engine<'_> {
             return;
         }
         self.slots.release(index);
-        self.overlaps.release(&mut self.slots, &claim);
+        if let Some(work) = work {
+            self.overlaps.release(&mut self.slots, &claim, &work);
+        }
         if let Some(progress) = self.requests.get(request) {
             progress.pieces = progress.pieces.saturating_sub(1);
         }
@@ -76,14 +78,15 @@ impl Engine<'_> {
     /// Names each block that is lost. The first of them is the request's failure.
     fn name_lost(&self, work: &Work, lost: MemberSet, host: &mut impl Host) -> Option<Failure> {
         // The copies of a chunk are one block.
-        let lost = match work.now().span {
+        let now = work.now();
+        let lost = match now.span {
             Span::Row { .. } => lost,
             Span::Chunk { .. } => lost.lowest().map_or(MemberSet::NONE, MemberSet::only),
         };
-        let sectors = work.sectors();
+        let sectors = now.sectors;
         let mut first: Option<Lba> = None;
         for member in lost {
-            let Some(at) = work.now().lba(self.array.geometry(), member) else { continue };
+            let Some(at) = now.lba(self.array.geometry(), member) else { continue };
             host.note(Event::RangeLost { request: work.request, at, sectors });
             first = Some(first.map_or(at, |first| first.min(at)));
         }

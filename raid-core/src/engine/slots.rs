@@ -4,7 +4,9 @@
 
 use super::overlap::Claim;
 use crate::host::SlotIndex;
+use crate::members::MemberSet;
 use crate::stripe::Stripe;
+use static_assertions::{assert_impl_all, const_assert};
 
 /// Memory for one stripe operation. The host lends as many as it wants operations at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +17,13 @@ pub struct Slot {
     listing: Listing,
     next: Option<SlotIndex>,
 }
+
+/// What a slot takes at most: a fixed part, and the sets of members that its states hold. 240 bytes for up to 64
+/// members, 196 for up to 32.
+pub const SLOT_BYTES_MAX: usize = 152 + 11 * size_of::<MemberSet>();
+
+const_assert!(size_of::<Slot>() <= SLOT_BYTES_MAX);
+assert_impl_all!(Slot: Copy, Send, Sync);
 
 impl Slot {
     /// A slot without an operation.

@@ -53,9 +53,9 @@ fn write_command<H: Host>(
     start: Sectors,
     sectors: Sectors,
 ) -> Command {
-    let (device, at) = ports.array.locate(work.now(), member);
+    let (device, at) = ports.array.locate(&work.now(), member);
     let at = at.checked_add(start).unwrap_or(at);
-    let from = work.buffers(ports.slot).after(work.now(), member, plan.block).moved(start);
+    let from = work.buffers(ports.slot).after(&work.now(), member, plan.block).moved(start);
     let durability = match work.operation {
         Operation::Write(_, durability) => durability,
         Operation::Read(_) | Operation::Check => Durability::Cached,
@@ -104,7 +104,7 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H
     match work.operation {
         Operation::Read(_) => {
             for member in done {
-                let (_, at) = ports.array.locate(work.now(), member);
+                let (_, at) = ports.array.locate(&work.now(), member);
                 ports.host.note(Event::BlockRewritten { member, at, sectors: work.sectors() });
             }
         }
@@ -114,7 +114,7 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H
 
 /// Where the row stands after its writes: the end, unless the loss of a member is still to be recorded.
 fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
-    let outcome = match (work.operation, ports.array.standing(work.now(), plan.writes)) {
+    let outcome = match (work.operation, ports.array.standing(&work.now(), plan.writes)) {
         (Operation::Read(_), _) | (Operation::Check | Operation::Write(..), Standing::Kept) => {
             Outcome::Done { unserved: plan.unserved }
         }

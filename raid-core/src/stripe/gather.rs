@@ -20,8 +20,8 @@ impl Gather {
         let buffers = work.buffers(ports.slot);
         let mut refused = None;
         let round = io.offer(ports.array.absent(), |member| {
-            let (device, at) = ports.array.locate(work.now(), member);
-            let into = buffers.before(work.now(), member);
+            let (device, at) = ports.array.locate(&work.now(), member);
+            let into = buffers.before(&work.now(), member);
             let command = Command::Read { device, at, sectors: work.sectors(), into };
             ports.submit(member, command).inspect_err(|_| refused = Some(command))
         });

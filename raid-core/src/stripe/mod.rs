@@ -132,17 +132,31 @@ impl Stripe {
         }
     }
 
+    /// What the operation is about; `None` for a flush and the clean mark.
+    pub(crate) const fn work(&self) -> Option<&Work> {
+        match self {
+            Self::Planned(state) => Some(&state.work),
+            Self::Gather(state) => Some(&state.work),
+            Self::Compute(state) => Some(&state.work),
+            Self::Log(state) => Some(&state.work),
+            Self::Commit(state) => Some(&state.work),
+            Self::Rewrite(state) => Some(&state.work),
+            Self::Record(state) => state.work(),
+            Self::Flush(_) => None,
+        }
+    }
+
     /// How far the operation is from its end. Every transition lowers it, whatever fails.
     pub(crate) fn rank(&self, array: &Array) -> Rank {
-        let (work, faulted, state, open) = match self {
-            Self::Planned(state) => (Some(&state.work), state.faulted.count(), 7, 1),
-            Self::Gather(state) => (Some(&state.work), state.faulted.count(), 6, state.io.open()),
-            Self::Compute(state) => (Some(&state.work), 0, 5, state.open()),
-            Self::Log(state) => (Some(&state.work), 0, 4, 1),
-            Self::Commit(state) => (Some(&state.work), 0, 3, state.io.open()),
-            Self::Rewrite(state) => (Some(&state.work), 0, 2, state.open()),
-            Self::Record(state) => (state.work(), 0, 1, 1),
-            Self::Flush(state) => (None, 0, 6, state.io.open()),
+        let (faulted, state, open) = match self {
+            Self::Planned(state) => (state.faulted.count(), 7, 1),
+            Self::Gather(state) => (state.faulted.count(), 6, state.io.open()),
+            Self::Compute(state) => (0, 5, state.open()),
+            Self::Log(_) => (0, 4, 1),
+            Self::Commit(state) => (0, 3, state.io.open()),
+            Self::Rewrite(state) => (0, 2, state.open()),
+            Self::Record(_) => (0, 1, 1),
+            Self::Flush(state) => (0, 6, state.io.open()),
         };
         // From Compute on nothing more can be lost that would be planned around: the state alone decides.
         let may_replan = state >= 6;
@@ -150,7 +164,7 @@ impl Stripe {
             .saturating_sub(array.absent().count())
             .saturating_sub(faulted);
         Rank {
-            pieces: work.map_or(0, Work::pieces_left),
+            pieces: self.work().map_or(0, Work::pieces_left),
             losable: if may_replan { losable.saturating_add(1) } else { 0 },
             state,
             open,

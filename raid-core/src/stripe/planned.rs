@@ -25,8 +25,8 @@ impl Planned {
         if let (Operation::Write(..), Fate::Failed) = (work.operation, ports.array.fate()) {
             return failed(Trouble::Unrecoverable);
         }
-        let snapshot = ports.array.snapshot(work.now(), faulted);
-        match plan(work.now(), work.operation, snapshot) {
+        let snapshot = ports.array.snapshot(&work.now(), faulted);
+        match plan(&work.now(), work.operation, snapshot) {
             Ok(plan) => Next::Enter(Stripe::Gather(Gather {
                 work,
                 plan,

@@ -13,8 +13,6 @@ pub(crate) struct Work {
     pub(crate) operation: Operation,
     /// The rectangle as it was cut; overlaps are kept away from all of it.
     whole: Rectangle,
-    /// The part that is being done.
-    now: Rectangle,
     piece: Piece,
 }
 
@@ -53,18 +51,27 @@ pub(crate) enum Trouble {
 
 impl Work {
     pub(crate) const fn new(request: RequestId, operation: Operation, whole: Rectangle) -> Self {
-        Self { request, operation, whole, now: whole, piece: Piece::Whole }
+        Self { request, operation, whole, piece: Piece::Whole }
     }
 
-    pub(crate) const fn now(&self) -> &Rectangle {
-        &self.now
+    pub(crate) const fn whole(&self) -> &Rectangle {
+        &self.whole
+    }
+
+    /// The part that is being done.
+    pub(crate) fn now(&self) -> Rectangle {
+        match self.piece {
+            Piece::Whole => self.whole,
+            // Only pieces that there are get a number.
+            Piece::Unit(number) => self.whole.piece(number).unwrap_or(self.whole),
+        }
     }
 
     /// The same work, begun again from its first fault unit; `None` where it is no more than a unit already.
     pub(crate) fn narrowed(&self) -> Option<Self> {
         match self.piece {
             Piece::Whole if self.whole.pieces() > 1 => {
-                Some(Self { now: self.whole.piece(0)?, piece: Piece::Unit(0), ..*self })
+                Some(Self { piece: Piece::Unit(0), ..*self })
             }
             Piece::Whole | Piece::Unit(_) => None,
         }
@@ -75,8 +82,9 @@ impl Work {
         match self.piece {
             Piece::Whole => None,
             Piece::Unit(number) => {
-                let number = number.checked_add(1)?;
-                Some(Self { now: self.whole.piece(number)?, piece: Piece::Unit(number), ..*self })
+                let number =
+                    number.checked_add(1).filter(|number| *number < self.whole.pieces())?;
+                Some(Self { piece: Piece::Unit(number), ..*self })
             }
         }
     }
@@ -92,18 +100,18 @@ impl Work {
         Buffers { slot, request: self.request, operation: self.operation }
     }
 
-    pub(crate) const fn job(&self, slot: SlotIndex, plan: &Plan, task: Task) -> Job {
+    pub(crate) fn job(&self, slot: SlotIndex, plan: &Plan, task: Task) -> Job {
         Job {
             task,
             buffers: self.buffers(slot),
-            rectangle: self.now,
+            rectangle: self.now(),
             unserved: plan.unserved,
             block: plan.block,
         }
     }
 
     /// Sectors that the work covers of each member.
-    pub(crate) const fn sectors(&self) -> Sectors {
-        self.now.sectors
+    pub(crate) fn sectors(&self) -> Sectors {
+        self.now().sectors
     }
 }
