@@ -2,6 +2,7 @@
 
 use super::Parts;
 use super::device::{BlockDevice, Keeper};
+use crate::engine::Engine;
 use crate::host::{
     Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, SlotIndex,
     Token,
@@ -14,6 +15,12 @@ use heapless::{Deque, Vec};
 
 /// Completions kept between two polls; a command that finds no room is refused until the next.
 const COMPLETIONS_MAX: usize = 64;
+
+/// Whether there were completions to report.
+pub(super) enum Reported {
+    Something,
+    Nothing,
+}
 
 pub(super) struct CallHost<'c, 'm, 'a, 'b, D, K> {
     parts: &'c mut Parts<'m, D, K>,
@@ -38,12 +45,16 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
         self.answer.take()
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.completions.is_empty()
-    }
-
-    pub(super) fn take_completion(&mut self) -> Option<(Token, Completion)> {
-        self.completions.pop_front()
+    /// Reports all completions that are kept.
+    pub(super) fn report(&mut self, engine: &mut Engine<'_>) -> Reported {
+        let mut reported = Reported::Nothing;
+        while let Some((token, completion)) = self.completions.pop_front() {
+            // Each command is reported once, so none of these is refused.
+            if engine.on_done(token, completion).is_ok() {
+                reported = Reported::Something;
+            }
+        }
+        reported
     }
 
     fn execute(&mut self, command: &Command) -> Completion {

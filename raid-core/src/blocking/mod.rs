@@ -12,7 +12,7 @@ pub use device::{BlockDevice, Keeper};
 #[cfg(feature = "md")]
 pub use md_keeper::{MdKeeper, SuperblockAt};
 
-use crate::engine::{Engine, Memory, Refusal, Setup, SetupError};
+use crate::engine::{Engine, Memory, Progress, Refusal, Setup, SetupError};
 use crate::geometry::Geometry;
 use crate::host::{Answer, Durability, Failure};
 use crate::io_limits::MemoryAlignment;
@@ -20,7 +20,7 @@ use crate::limits::REQUEST_SECTORS_MAX;
 use crate::parity::CallerMemory;
 use crate::request::{Request, Stability};
 use crate::units::{Lba, Sectors};
-use host::CallHost;
+use host::{CallHost, Reported};
 use raid_simd::Kernels;
 
 /// An array whose calls return when they are done.
@@ -260,20 +260,18 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         let lane = self.engine.lane().memory_bytes().ok_or(Error::Lanes)?;
         let members = usize::from(self.engine.geometry().members());
         let mut host = CallHost::new(&mut self.parts, caller, lane, members);
-        // Every round steps the engine or delivers a completion, and of both a request needs a bounded number.
+        // Every round delivers a completion at least, and of those a request needs a bounded number. What it set
+        // off besides, as the record of a lost member, is seen to its end as well.
         loop {
-            self.engine.poll(&mut host, BUDGET);
-            if let Some(result) = host.take_answer() {
-                return result.map_err(Error::Failed);
-            }
-            if host.is_idle() {
-                return Err(Error::Stalled);
-            }
-            while let Some((token, completion)) = host.take_completion() {
-                // The host reports what it was given, once.
-                self.engine.on_done(token, completion).map_err(|_| Error::Stalled)?;
+            let progress = self.engine.poll(&mut host, BUDGET);
+            let delivered = host.report(&mut self.engine);
+            match (progress, delivered) {
+                (Progress::Idle | Progress::HostBusy(_), Reported::Nothing) => break,
+                (Progress::Idle | Progress::HostBusy(_), Reported::Something)
+                | (Progress::More, Reported::Nothing | Reported::Something) => {}
             }
         }
+        host.take_answer().ok_or(Error::Stalled)?.map_err(Error::Failed)
     }
 }
 

@@ -46,10 +46,14 @@ impl ChunkPlan {
     }
 
     pub(super) fn check(&self) -> Result<Plan, NoPlan> {
-        let whole = self.copies.intersection(self.at.unreadable).is_empty();
+        let lost = self.copies.intersection(self.at.unreadable);
+        let whole = lost.difference(self.at.faulted).is_empty();
         let Some(block) = self.copies.lowest().filter(|_| whole && self.copies.count() > 1) else {
             return Err(NoPlan::NothingToCompare);
         };
+        if !lost.is_empty() {
+            return Err(NoPlan::Unrecoverable);
+        }
         let tasks = Tasks::of([Some(Task::Check), None, None, None]);
         Ok(Plan { reads: self.copies, tasks, block, ..NOTHING })
     }

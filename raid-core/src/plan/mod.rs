@@ -118,7 +118,7 @@ impl Tasks {
 /// Why there is no plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NoPlan {
-    /// More is lost than the redundancy makes up for.
+    /// More is lost than the redundancy makes up for; for a check: a block cannot be read.
     Unrecoverable,
     /// There is nothing to compare.
     NothingToCompare,

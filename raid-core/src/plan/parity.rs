@@ -114,8 +114,12 @@ impl RowPlan {
 
     pub(super) fn check(&self) -> Result<Plan, NoPlan> {
         let all = self.data.union(self.parity);
-        if !all.intersection(self.at.unreadable).is_empty() {
+        let lost = all.intersection(self.at.unreadable);
+        if !lost.difference(self.at.faulted).is_empty() {
             return Err(NoPlan::NothingToCompare);
+        }
+        if !lost.is_empty() {
+            return Err(NoPlan::Unrecoverable);
         }
         Ok(Plan {
             reads: all,

@@ -2,6 +2,7 @@
 
 use super::{Compute, Ending, Log, Next, Outcome, Planned, Ports, Stripe, Trouble, Work};
 use crate::batch::{Batch, Results, Round};
+use crate::engine::Array;
 use crate::host::{Command, Host};
 use crate::members::MemberSet;
 use crate::plan::Plan;
@@ -15,6 +16,12 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
+    /// Members and blocks that the plan counts on and that can still be lost: those it reads count as they were
+    /// when it was made.
+    pub(super) fn losable(&self, array: &Array) -> u32 {
+        array.present().union(self.plan.reads).difference(self.faulted).count()
+    }
+
     pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
         let Self { work, plan, faulted, io } = self;
         let buffers = work.buffers(ports.slot);

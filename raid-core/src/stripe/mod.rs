@@ -148,9 +148,10 @@ impl Stripe {
 
     /// How far the operation is from its end. Every transition lowers it, whatever fails.
     pub(crate) fn rank(&self, array: &Array) -> Rank {
-        let (faulted, state, open) = match self {
-            Self::Planned(state) => (state.faulted.count(), 7, 1),
-            Self::Gather(state) => (state.faulted.count(), 6, state.io.open()),
+        let (losable, state, open) = match self {
+            Self::Planned(state) => (array.present().difference(state.faulted).count(), 7, 1),
+            Self::Gather(state) => (state.losable(array), 6, state.io.open()),
+            // From here on nothing that is lost is planned around: the state alone decides.
             Self::Compute(state) => (0, 5, state.open()),
             Self::Log(_) => (0, 4, 1),
             Self::Commit(state) => (0, 3, state.io.open()),
@@ -158,17 +159,7 @@ impl Stripe {
             Self::Record(_) => (0, 1, 1),
             Self::Flush(state) => (0, 6, state.io.open()),
         };
-        // From Compute on nothing more can be lost that would be planned around: the state alone decides.
-        let may_replan = state >= 6;
-        let losable = u32::from(array.geometry().members())
-            .saturating_sub(array.absent().count())
-            .saturating_sub(faulted);
-        Rank {
-            pieces: self.work().map_or(0, Work::pieces_left),
-            losable: if may_replan { losable.saturating_add(1) } else { 0 },
-            state,
-            open,
-        }
+        Rank { pieces: self.work().map_or(0, Work::pieces_left), losable, state, open }
     }
 }
 
