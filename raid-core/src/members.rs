@@ -3,12 +3,21 @@
 use crate::limits::MEMBERS_MAX;
 use crate::units::{MemberIndex, Sectors};
 
-const WORD_BITS: usize = 32;
+/// As wide as the machine counts, so that most sets are one word.
+type Word = usize;
 const WORDS: usize = MEMBERS_MAX.div_ceil(WORD_BITS);
+#[expect(clippy::as_conversions, reason = "a number of bits, in const")]
+const WORD_BITS: usize = Word::BITS as usize;
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "checked to be at most 255"
+)]
+const COUNT_MAX: u32 = MEMBERS_MAX as u32;
 
 /// A set of places. `MEMBERS_MAX` bits, so a small build has a small set.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MemberSet([u32; WORDS]);
+pub struct MemberSet([Word; WORDS]);
 
 impl MemberSet {
     /// The set without a member.
@@ -16,17 +25,19 @@ impl MemberSet {
 
     /// The places 0 to `count - 1`, cut at [`MEMBERS_MAX`].
     #[must_use]
+    #[inline]
     pub fn first(count: u8) -> Self {
-        let mut left = u32::from(count);
+        let mut left = u32::from(count).min(COUNT_MAX);
         Self([(); WORDS].map(|()| {
-            let here = left.min(u32::BITS);
+            let here = left.min(Word::BITS);
             left = left.saturating_sub(here);
-            u32::MAX.checked_shr(u32::BITS.saturating_sub(here)).unwrap_or(0)
+            Word::MAX.checked_shr(Word::BITS.saturating_sub(here)).unwrap_or(0)
         }))
     }
 
     /// The set of one place; empty if there cannot be such a place.
     #[must_use]
+    #[inline]
     pub fn only(member: MemberIndex) -> Self {
         let mut set = Self::NONE;
         set.insert(member);
@@ -34,6 +45,7 @@ impl MemberSet {
     }
 
     /// Adds a place. A place beyond [`MEMBERS_MAX`] is not added.
+    #[inline]
     pub fn insert(&mut self, member: MemberIndex) {
         if let Some((word, bit)) = self.place(member) {
             *word |= bit;
@@ -41,6 +53,7 @@ impl MemberSet {
     }
 
     /// Takes a place out.
+    #[inline]
     pub fn remove(&mut self, member: MemberIndex) {
         if let Some((word, bit)) = self.place(member) {
             *word &= !bit;
@@ -49,6 +62,7 @@ impl MemberSet {
 
     /// Whether the place is in the set.
     #[must_use]
+    #[inline]
     pub fn contains(&self, member: MemberIndex) -> bool {
         let (word, bit) = Self::split(member);
         self.0.get(word).is_some_and(|word| word & bit != 0)
@@ -56,53 +70,62 @@ impl MemberSet {
 
     /// Whether there is no place in the set.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
 
     /// How many places there are.
     #[must_use]
+    #[inline]
     pub fn count(&self) -> u32 {
         self.0.iter().fold(0, |sum, word| sum.saturating_add(word.count_ones()))
     }
 
     /// The place with the lowest number.
     #[must_use]
+    #[inline]
     pub fn lowest(&self) -> Option<MemberIndex> {
         self.into_iter().next()
     }
 
     /// Places in either set.
     #[must_use]
+    #[inline]
     pub fn union(self, other: Self) -> Self {
         self.combine(other, |a, b| a | b)
     }
 
     /// Places in both sets.
     #[must_use]
+    #[inline]
     pub fn intersection(self, other: Self) -> Self {
         self.combine(other, |a, b| a & b)
     }
 
     /// Places in this set and not in the other.
     #[must_use]
+    #[inline]
     pub fn difference(self, other: Self) -> Self {
         self.combine(other, |a, b| a & !b)
     }
 
-    fn combine(mut self, other: Self, operation: impl Fn(u32, u32) -> u32) -> Self {
+    #[inline]
+    fn combine(mut self, other: Self, operation: impl Fn(Word, Word) -> Word) -> Self {
         for (word, other) in self.0.iter_mut().zip(other.0) {
             *word = operation(*word, other);
         }
         self
     }
 
-    fn split(member: MemberIndex) -> (usize, u32) {
+    #[inline]
+    fn split(member: MemberIndex) -> (usize, Word) {
         let number = u32::from(member.0);
-        (usize::from(member.0) / WORD_BITS, 1_u32.wrapping_shl(number))
+        (usize::from(member.0) / WORD_BITS, 1_usize.wrapping_shl(number))
     }
 
-    fn place(&mut self, member: MemberIndex) -> Option<(&mut u32, u32)> {
+    #[inline]
+    fn place(&mut self, member: MemberIndex) -> Option<(&mut Word, Word)> {
         let (word, bit) = Self::split(member);
         if member.index() >= MEMBERS_MAX {
             return None;
@@ -131,6 +154,7 @@ impl IntoIterator for MemberSet {
     type Item = MemberIndex;
     type IntoIter = Places;
 
+    #[inline]
     fn into_iter(self) -> Places {
         Places { left: self, word: 0 }
     }
@@ -146,6 +170,7 @@ pub struct Places {
 impl Iterator for Places {
     type Item = MemberIndex;
 
+    #[inline]
     fn next(&mut self) -> Option<MemberIndex> {
         while let Some(word) = self.left.0.get_mut(self.word) {
             if *word != 0 {

@@ -52,6 +52,7 @@ impl Rectangle {
 
     /// Every place that takes part.
     #[must_use]
+    #[inline]
     pub fn places(&self) -> MemberSet {
         match self.span {
             Span::Row { roles, .. } => MemberSet::first(roles.members()),
@@ -72,6 +73,7 @@ impl Rectangle {
 
     /// Where in the requester's memory the block of a place lies, or `None` if the request does not cover it.
     #[must_use]
+    #[inline]
     pub fn caller_offset(&self, member: MemberIndex) -> Option<Sectors> {
         match self.span {
             Span::Row { roles, first, count, stride, .. } => {
@@ -86,6 +88,7 @@ impl Rectangle {
 
     /// Where on its member the block of a place lies.
     #[must_use]
+    #[inline]
     pub fn member_sector(&self, geometry: &Geometry, member: MemberIndex) -> Option<MemberSector> {
         match (self.span, geometry) {
             (Span::Row { row, .. }, Geometry::Parity(geometry)) => {
@@ -120,6 +123,7 @@ impl Rectangle {
     }
 
     /// What overlaps are looked up by: the number of the row, or of the chunk.
+    #[inline]
     pub(crate) const fn unit(&self) -> u64 {
         match self.span {
             Span::Row { row, .. } => row.0,
@@ -128,6 +132,7 @@ impl Rectangle {
     }
 
     /// Whether the two share a block.
+    #[inline]
     pub(crate) fn overlaps(&self, other: &Self) -> Overlap {
         let end = self.offset.0.saturating_add(self.sectors.0);
         let other_end = other.offset.0.saturating_add(other.sectors.0);

@@ -123,6 +123,7 @@ impl Array {
         self.absent
     }
 
+    #[inline]
     pub(crate) fn present(&self) -> MemberSet {
         self.geometry.all_members().difference(self.absent)
     }
@@ -165,11 +166,13 @@ impl Array {
     }
 
     /// The device of a place. Only places that are present are asked for.
+    #[inline]
     pub(crate) fn device(&self, member: MemberIndex) -> DeviceIndex {
         self.seat(member).map_or(DeviceIndex(u8::MAX), |seat| seat.device)
     }
 
     /// Where the block of a place lies. What no validated geometry gives becomes an address that no device has.
+    #[inline]
     pub(crate) fn locate(
         &self,
         rectangle: &Rectangle,
@@ -185,6 +188,7 @@ impl Array {
     }
 
     /// The members as an operation on `rectangle` sees them, where it found `faulted` unreadable itself.
+    #[inline]
     pub(crate) fn snapshot(&self, rectangle: &Rectangle, faulted: MemberSet) -> Snapshot {
         let mut unreadable = self.absent.union(faulted);
         for member in self.rebuilding {
@@ -233,6 +237,7 @@ impl Array {
 
     /// How long a rectangle may be that starts where this one does, so that all of it is equally valid and every
     /// device takes it in one command.
+    #[inline]
     pub(super) fn longest(&self, rectangle: &Rectangle) -> Sectors {
         let transfer = self.limits.transfer_max;
         let transfer = transfer.saturating_sub(Sectors(transfer.0 % FAULT_UNIT.0));
@@ -335,6 +340,7 @@ impl Array {
     }
 
     /// The generation that will say all that is true now, or `None` if it is on record.
+    #[inline]
     pub(crate) fn unrecorded(&self) -> Option<Generation> {
         Some(self.writer.wanted()).filter(|wanted| *wanted > self.writer.recorded())
     }

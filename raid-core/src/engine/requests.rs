@@ -56,6 +56,7 @@ impl<'m> Requests<'m> {
     }
 
     /// Takes in a request, behind all others. `None` if there is no slot.
+    #[inline]
     pub(super) fn push(&mut self, progress: Progress) -> Option<RequestId> {
         let index = self.free?;
         let slot = self.storage.get_mut(usize::from(index))?;
@@ -74,6 +75,7 @@ impl<'m> Requests<'m> {
     }
 
     /// The request that is being cut.
+    #[inline]
     pub(super) fn head(&mut self) -> Option<(RequestId, &mut Progress)> {
         let index = self.first?;
         let slot = self.storage.get_mut(usize::from(index))?;
@@ -90,12 +92,14 @@ impl<'m> Requests<'m> {
         }
     }
 
+    #[inline]
     pub(super) fn get(&mut self, id: RequestId) -> Option<&mut Progress> {
         let slot = self.storage.get_mut(usize::from(id.index))?;
         slot.occupant.as_mut().filter(|_| slot.epoch == id.epoch)
     }
 
     /// Frees the slot of a request that is cut to its end and has no piece left. Its answer, if so.
+    #[inline]
     pub(super) fn finish(&mut self, id: RequestId) -> Option<Result<Answer, Failure>> {
         let progress = self.get(id)?;
         match progress.cursor {

@@ -85,21 +85,25 @@ impl<'m> Slots<'m> {
         (0..u16::try_from(self.storage.len()).unwrap_or(u16::MAX)).map(SlotIndex)
     }
 
+    #[inline]
     pub(super) fn get(&mut self, index: SlotIndex) -> Option<&mut Slot> {
         self.storage.get_mut(index.index())
     }
 
     /// A free slot, not in any list from now on.
+    #[inline]
     pub(super) fn take_free(&mut self) -> Option<SlotIndex> {
         let index = self.pop(Listing::Free)?;
         self.used = self.used.saturating_add(1);
         Some(index)
     }
 
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.free.first.is_none()
     }
 
+    #[inline]
     pub(super) fn release(&mut self, index: SlotIndex) {
         if let Some(slot) = self.get(index) {
             slot.occupant = Occupant::Nobody;
@@ -110,15 +114,18 @@ impl<'m> Slots<'m> {
     }
 
     /// To be stepped, unless it is listed already.
+    #[inline]
     pub(super) fn make_ready(&mut self, index: SlotIndex) {
         self.push(index, Listing::Ready);
     }
 
     /// To be stepped in a later poll: the host was busy.
+    #[inline]
     pub(super) fn make_refused(&mut self, index: SlotIndex) {
         self.push(index, Listing::Refused);
     }
 
+    #[inline]
     pub(super) fn pop_ready(&mut self) -> Option<SlotIndex> {
         self.pop(Listing::Ready)
     }
@@ -143,6 +150,7 @@ impl<'m> Slots<'m> {
         }
     }
 
+    #[inline]
     fn list(&mut self, listing: Listing) -> Option<&mut List> {
         match listing {
             Listing::None => None,
@@ -152,6 +160,7 @@ impl<'m> Slots<'m> {
         }
     }
 
+    #[inline]
     fn push(&mut self, index: SlotIndex, listing: Listing) {
         match self.get(index) {
             Some(slot) if slot.listing == Listing::None => {
@@ -172,6 +181,7 @@ impl<'m> Slots<'m> {
         }
     }
 
+    #[inline]
     fn pop(&mut self, listing: Listing) -> Option<SlotIndex> {
         let first = self.list(listing)?.first?;
         let slot = self.get(first)?;

@@ -109,6 +109,7 @@ impl Writer {
         self.events
     }
 
+    #[inline]
     pub(crate) fn need(&self) -> Need {
         match self.state {
             State::Idle if self.wanted > self.recorded => Need::Step,

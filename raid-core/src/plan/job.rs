@@ -86,6 +86,7 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
+    #[inline]
     pub(crate) const fn lane(&self, member: MemberIndex) -> Buffer {
         Buffer::Lane { slot: self.slot, member, offset: Sectors::ZERO }
     }
@@ -96,6 +97,7 @@ impl Buffers {
     }
 
     /// Where the old value of a block is, once it is read or recovered.
+    #[inline]
     pub(crate) fn before(&self, rectangle: &Rectangle, member: MemberIndex) -> Buffer {
         let direct = match self.operation {
             Operation::Read(Transfer::Direct) => self.caller(rectangle, member),
@@ -105,6 +107,7 @@ impl Buffers {
     }
 
     /// Where the value of a block is that is written to its member.
+    #[inline]
     pub(crate) fn after(
         &self,
         rectangle: &Rectangle,

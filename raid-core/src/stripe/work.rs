@@ -59,6 +59,7 @@ impl Work {
     }
 
     /// The part that is being done.
+    #[inline]
     pub(crate) fn now(&self) -> Rectangle {
         match self.piece {
             Piece::Whole => self.whole,
@@ -89,6 +90,7 @@ impl Work {
         }
     }
 
+    #[inline]
     pub(crate) fn pieces_left(&self) -> u64 {
         match self.piece {
             Piece::Whole => PIECES_MAX.saturating_add(1),
@@ -100,6 +102,7 @@ impl Work {
         Buffers { slot, request: self.request, operation: self.operation }
     }
 
+    #[inline]
     pub(crate) fn job(&self, slot: SlotIndex, plan: &Plan, task: Task) -> Job {
         Job {
             task,
@@ -111,6 +114,7 @@ impl Work {
     }
 
     /// Sectors that the work covers of each member.
+    #[inline]
     pub(crate) fn sectors(&self) -> Sectors {
         self.now().sectors
     }
