@@ -2,8 +2,8 @@
 //!
 //! The engine never calls a device: it hands [`Command`]s to [`Host::submit`] from inside
 //! [`Engine::poll`](crate::engine::Engine::poll), and the host reports each of them once with
-//! [`Engine::on_done`](crate::engine::Engine::on_done). `poll` holds the engine exclusively while a callback
-//! runs, so a callback cannot re-enter it.
+//! [`Engine::on_done`](crate::engine::Engine::on_done). `poll` holds the engine exclusively while a
+//! callback runs, so a callback cannot re-enter it.
 
 use crate::metadata::Record;
 use crate::plan::Job;
@@ -13,13 +13,14 @@ use crate::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
 
 /// The callbacks that a host supplies.
 pub trait Host {
-    /// Begins a command. It is finished when the host reports `token` to `on_done`, never from in here.
+    /// Begins a command. It is finished when the host reports `token` to `on_done`, never from in
+    /// here.
     ///
     /// Until then the command's memory belongs to the command.
     ///
     /// # Errors
-    /// [`Busy`] if the command cannot be taken now: nothing has happened, and it is offered again in a later
-    /// `poll`. `Busy` concerns this command alone; the engine goes on with others.
+    /// [`Busy`] if the command cannot be taken now: nothing has happened, and it is offered again
+    /// in a later `poll`. `Busy` concerns this command alone; the engine goes on with others.
     fn submit(&mut self, token: Token, command: Command) -> Result<(), Busy>;
 
     /// Takes the one answer to a request. Its memory is the requester's again.
@@ -67,7 +68,8 @@ pub enum Command {
         /// The device to flush.
         device: DeviceIndex,
     },
-    /// Write the array's metadata to a device: the record's values, in the host's format, in place of those there.
+    /// Write the array's metadata to a device: the record's values, in the host's format, in place
+    /// of those there.
     Record {
         /// The device to write.
         device: DeviceIndex,
@@ -162,16 +164,17 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// The request's storage, by number: below the number of requests that the host lent memory for. A host
-    /// can keep what belongs to a request in a table of that length.
+    /// The request's storage, by number: below the number of requests that the host lent memory
+    /// for. A host can keep what belongs to a request in a table of that length.
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.index)
     }
 }
 
-/// Names one command until it is reported. A report that names no command in flight is [`Misuse`] and changes
-/// nothing; the epoch wraps after 2^32 states of one slot, and no report may be that late.
+/// Names one command until it is reported. A report that names no command in flight is [`Misuse`]
+/// and changes nothing; the epoch wraps after 2^32 states of one slot, and no report may be that
+/// late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
     pub(crate) owner: Owner,
@@ -237,7 +240,8 @@ pub enum Fault {
     Transport,
     /// The device is gone. Costs the member.
     Gone,
-    /// The device says that the command is malformed. Nobody's fault below: goes back to the requester.
+    /// The device says that the command is malformed. Nobody's fault below: goes back to the
+    /// requester.
     InvalidRequest,
     /// The device cannot do this at all. Nobody's fault below: goes back to the requester.
     Unsupported,
@@ -275,8 +279,8 @@ pub enum Answer {
     },
 }
 
-/// Why a request failed. Its range, or the part of it that is named, holds what it held, or for a write what
-/// was to be written, sector by sector.
+/// Why a request failed. Its range, or the part of it that is named, holds what it held, or for a
+/// write what was to be written, sector by sector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// More is lost than the redundancy makes up for. The array's fate: nothing was made up.
@@ -287,14 +291,14 @@ pub enum Failure {
         /// How much.
         sectors: Sectors,
     },
-    /// A device called the command malformed or cannot do it. The requester's or the host's to mend; no
-    /// member was blamed and nothing was tried again.
+    /// A device called the command malformed or cannot do it. The requester's or the host's to
+    /// mend; no member was blamed and nothing was tried again.
     Rejected {
         /// What the device said.
         fault: Fault,
     },
-    /// The array has failed: more members are lost than the redundancy makes up for, or no metadata could be
-    /// written. It takes no more writes.
+    /// The array has failed: more members are lost than the redundancy makes up for, or no metadata
+    /// could be written. It takes no more writes.
     ArrayFailed,
     /// There is nothing to compare: the array is degraded here, or has no redundancy.
     NothingToCompare,

@@ -6,7 +6,8 @@ use crate::units::{SECTOR_BYTES, Sectors};
 /// What one device, or all devices of an array together, can take in one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IoLimits {
-    /// Bytes that the address and the length of every command must be a multiple of. A power of two, 512 to 4096.
+    /// Bytes that the address and the length of every command must be a multiple of. A power of
+    /// two, 512 to 4096.
     pub logical_block_bytes: u32,
     /// Bytes that the memory of every command must be aligned to. A power of two, 1 to 4096.
     pub memory_alignment_bytes: u32,
@@ -96,7 +97,8 @@ impl IoLimits {
         Sectors(u64::from(self.logical_block_bytes / SECTOR_BYTES))
     }
 
-    /// Whether a device takes memory that starts `offset` into a requester's memory of this alignment as it is.
+    /// Whether a device takes memory that starts `offset` into a requester's memory of this
+    /// alignment as it is.
     #[must_use]
     pub fn takes(&self, memory: MemoryAlignment, offset: Sectors) -> Fit {
         let needed = u64::from(self.memory_alignment_bytes);
@@ -121,7 +123,8 @@ pub enum Fit {
 pub struct MemoryAlignment {
     /// A number of bytes that divides the address of every segment; 0 where there is no memory.
     pub address_bytes: u32,
-    /// A number of bytes that divides the length of every segment but the last; 0 where there is one segment.
+    /// A number of bytes that divides the length of every segment but the last; 0 where there is
+    /// one segment.
     pub length_bytes: u32,
 }
 

@@ -1,4 +1,5 @@
-//! A RAID engine: decides what must be read, computed, written, flushed and recorded, and in which order.
+//! A RAID engine: decides what must be read, computed, written, flushed and recorded, and in which
+//! order.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -2,8 +2,9 @@
 
 use crate::units::{FAULT_UNIT, Sectors};
 
-/// Most members that an array can have. 64 unless the build sets `RAID_MEMBERS_MAX` (2 to 255) in its
-/// environment: a firmware with four members builds with `RAID_MEMBERS_MAX=4` and pays for four.
+/// Most members that an array can have. 64 unless the build sets `RAID_MEMBERS_MAX` (2 to 255) in
+/// its environment: a firmware with four members builds with `RAID_MEMBERS_MAX=4` and pays for
+/// four.
 pub const MEMBERS_MAX: usize = number_or(option_env!("RAID_MEMBERS_MAX"), 64);
 
 /// Most parity blocks in a row.
@@ -15,7 +16,8 @@ pub const CHUNK_SECTORS_MIN: Sectors = Sectors(8);
 /// Largest chunk: 1 GiB.
 pub const CHUNK_SECTORS_MAX: Sectors = Sectors(2 * 1024 * 1024);
 
-/// The unit by which requests of a level 1 array are cut and ordered, where there is no chunk: 64 KiB.
+/// The unit by which requests of a level 1 array are cut and ordered, where there is no chunk: 64
+/// KiB.
 pub const MIRROR_UNIT: Sectors = Sectors(128);
 
 /// Smallest lane that a host may set aside: one fault unit.

@@ -191,7 +191,8 @@ impl Iterator for Places {
 pub enum MemberState {
     /// Holds valid data everywhere.
     InSync,
-    /// Holds valid data below the mark, counted from the start of its data area, and takes all writes.
+    /// Holds valid data below the mark, counted from the start of its data area, and takes all
+    /// writes.
     Rebuilding {
         /// The first sector that is not valid yet.
         valid_to: Sectors,

@@ -1,7 +1,8 @@
 //! A rectangle: one row and a range of offsets in its chunks, on all members. The unit of work.
 //!
-//! In a rectangle every data block is covered whole or not at all, so nothing in it is half written or half
-//! valid, and nothing has to be merged. For levels without parity it is a range of one chunk and its copies.
+//! In a rectangle every data block is covered whole or not at all, so nothing in it is half written
+//! or half valid, and nothing has to be merged. For levels without parity it is a range of one
+//! chunk and its copies.
 
 use crate::geometry::{Geometry, Role, Row, RowAddress};
 use crate::limits::LANE_SECTORS_MAX;
@@ -71,7 +72,8 @@ impl Rectangle {
         }
     }
 
-    /// Where in the requester's memory the block of a place lies, or `None` if the request does not cover it.
+    /// Where in the requester's memory the block of a place lies, or `None` if the request does not
+    /// cover it.
     #[must_use]
     #[inline]
     pub fn caller_offset(&self, member: MemberIndex) -> Option<Sectors> {

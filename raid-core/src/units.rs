@@ -1,7 +1,8 @@
 //! Newtypes for addresses, lengths and indices. The only place that converts between them.
 //!
-//! A *sector* is 512 bytes everywhere, as in the md format, whatever the logical block of a device is.
-//! Arithmetic on these types is checked: each operation returns `None` where the number has no room.
+//! A *sector* is 512 bytes everywhere, as in the md format, whatever the logical block of a device
+//! is. Arithmetic on these types is checked: each operation returns `None` where the number has no
+//! room.
 
 /// Bytes in a sector.
 pub const SECTOR_BYTES: u32 = 512;
@@ -157,7 +158,8 @@ pub struct ChunkIndex(pub u64);
 pub struct Generation(pub u64);
 
 impl Generation {
-    /// The generation after this one. It stays where it is at the end of the numbers, 2^64 records on.
+    /// The generation after this one. It stays where it is at the end of the numbers, 2^64 records
+    /// on.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))

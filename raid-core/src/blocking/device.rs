@@ -10,7 +10,8 @@ pub trait BlockDevice {
     /// Fills `into` from `at`. Its length is a whole number of sectors.
     ///
     /// # Errors
-    /// What went wrong. The kind of the fault decides whether a block, the member or nobody is to blame.
+    /// What went wrong. The kind of the fault decides whether a block, the member or nobody is to
+    /// blame.
     fn read(&mut self, at: DeviceSector, into: &mut [u8]) -> Result<(), Fault>;
 
     /// Writes `from` at `at`. Its length is a whole number of sectors.

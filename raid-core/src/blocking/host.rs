@@ -1,4 +1,5 @@
-//! Carries out commands where they are submitted, and keeps their completions until they are reported.
+//! Carries out commands where they are submitted, and keeps their completions until they are
+//! reported.
 
 use super::Parts;
 use super::device::{BlockDevice, Keeper};

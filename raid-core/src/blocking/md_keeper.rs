@@ -10,7 +10,8 @@ use crate::units::{DeviceSector, MemberIndex};
 /// Where the superblock of each member lies, by place. `None` where there is no member.
 pub type SuperblockAt = [Option<DeviceSector>; MEMBERS_MAX];
 
-/// Keeps metadata in Linux md superblocks: reads a member's, changes what the record says, writes it back.
+/// Keeps metadata in Linux md superblocks: reads a member's, changes what the record says, writes
+/// it back.
 #[derive(Debug)]
 pub struct MdKeeper<C, N> {
     superblocks: SuperblockAt,
@@ -19,7 +20,8 @@ pub struct MdKeeper<C, N> {
 }
 
 impl<C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<C, N> {
-    /// A keeper of these superblocks. `clock` gives the time that is put on record; `notify` hears of events.
+    /// A keeper of these superblocks. `clock` gives the time that is put on record; `notify` hears
+    /// of events.
     #[must_use]
     pub const fn new(superblocks: SuperblockAt, clock: C, notify: N) -> Self {
         Self { superblocks, clock, notify }

@@ -1,7 +1,8 @@
-//! The easy way in: an array over members that implement [`BlockDevice`], driven to the end of each call.
+//! The easy way in: an array over members that implement [`BlockDevice`], driven to the end of each
+//! call.
 //!
-//! One request runs at a time, and every command of it is carried out in the thread that calls. For anything
-//! more, drive the [`Engine`] yourself.
+//! One request runs at a time, and every command of it is carried out in the thread that calls. For
+//! anything more, drive the [`Engine`] yourself.
 
 mod device;
 mod host;
@@ -157,7 +158,8 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
     /// Reads whole sectors at `at` into segments, one after the other.
     ///
     /// # Errors
-    /// As [`Array::read`]; also if the segments together are no whole number of sectors or too long.
+    /// As [`Array::read`]; also if the segments together are no whole number of sectors or too
+    /// long.
     pub fn read_segments(&mut self, at: Lba, segments: &mut [&mut [u8]]) -> Result<(), Error> {
         let length =
             segments.iter().fold(0_usize, |sum, segment| sum.saturating_add(segment.len()));
@@ -204,7 +206,8 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         })
     }
 
-    /// Compares parity or copies of the rows that hold a range. How many sectors lie in units that disagree.
+    /// Compares parity or copies of the rows that hold a range. How many sectors lie in units that
+    /// disagree.
     ///
     /// # Errors
     /// There is nothing to compare, or it cannot be read.
@@ -260,8 +263,9 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         let lane = self.engine.lane().memory_bytes().ok_or(Error::Lanes)?;
         let members = usize::from(self.engine.geometry().members());
         let mut host = CallHost::new(&mut self.parts, caller, lane, members);
-        // Every round delivers a completion at least, and of those a request needs a bounded number. What it set
-        // off besides, as the record of a lost member, is seen to its end as well.
+        // Every round delivers a completion at least, and of those a request needs a bounded
+        // number. What it set off besides, as the record of a lost member, is seen to its end as
+        // well.
         loop {
             let progress = self.engine.poll(&mut host, BUDGET);
             let delivered = host.report(&mut self.engine);

@@ -205,7 +205,8 @@ impl Engine<'_> {
         Some((id, turnout))
     }
 
-    /// What is done with a piece of a request: straight from and to its memory where every device takes that.
+    /// What is done with a piece of a request: straight from and to its memory where every device
+    /// takes that.
     fn operation(&self, request: &Request, rectangle: &Rectangle) -> Operation {
         let stride = match rectangle.span {
             Span::Row { stride, .. } => stride,

@@ -39,7 +39,8 @@ pub(crate) struct Array {
 pub enum Fate {
     /// It can, degraded or not.
     Serving,
-    /// More members are lost than the redundancy makes up for: it takes no write, and reads what is left.
+    /// More members are lost than the redundancy makes up for: it takes no write, and reads what is
+    /// left.
     Failed,
 }
 
@@ -171,7 +172,8 @@ impl Array {
         self.seat(member).map_or(DeviceIndex(u8::MAX), |seat| seat.device)
     }
 
-    /// Where the block of a place lies. What no validated geometry gives becomes an address that no device has.
+    /// Where the block of a place lies. What no validated geometry gives becomes an address that no
+    /// device has.
     #[inline]
     pub(crate) fn locate(
         &self,
@@ -187,7 +189,8 @@ impl Array {
         address().unwrap_or(nowhere)
     }
 
-    /// The members as an operation on `rectangle` sees them, where it found `faulted` unreadable itself.
+    /// The members as an operation on `rectangle` sees them, where it found `faulted` unreadable
+    /// itself.
     #[inline]
     pub(crate) fn snapshot(&self, rectangle: &Rectangle, faulted: MemberSet) -> Snapshot {
         let mut unreadable = self.absent.union(faulted);
@@ -223,8 +226,8 @@ impl Array {
         }
     }
 
-    /// The address of a rectangle that a resync mark is compared with: on the members, or for levels with copies
-    /// in the array, which for level 1 is the same.
+    /// The address of a rectangle that a resync mark is compared with: on the members, or for
+    /// levels with copies in the array, which for level 1 is the same.
     fn resync_address(&self, rectangle: &Rectangle) -> Option<Sectors> {
         let member = rectangle.places().lowest()?;
         match rectangle.span {
@@ -235,8 +238,8 @@ impl Array {
         }
     }
 
-    /// How long a rectangle may be that starts where this one does, so that all of it is equally valid and every
-    /// device takes it in one command.
+    /// How long a rectangle may be that starts where this one does, so that all of it is equally
+    /// valid and every device takes it in one command.
     #[inline]
     pub(super) fn longest(&self, rectangle: &Rectangle) -> Sectors {
         let transfer = self.limits.transfer_max;
@@ -265,7 +268,8 @@ impl Array {
         longest
     }
 
-    /// Takes members out of use: from now on they are absent, and a generation that says so is wanted.
+    /// Takes members out of use: from now on they are absent, and a generation that says so is
+    /// wanted.
     pub(crate) fn lose<H: Host>(&mut self, members: MemberSet, fault: Fault, host: &mut H) {
         for member in members.difference(self.absent) {
             self.absent.insert(member);
@@ -309,8 +313,8 @@ impl Array {
         if kept { Standing::Kept } else { Standing::Lost }
     }
 
-    /// Marks the array dirty. The generation to wait for before the first member write, or `None` if the mark is
-    /// on record.
+    /// Marks the array dirty. The generation to wait for before the first member write, or `None`
+    /// if the mark is on record.
     pub(crate) fn mark_dirty(&mut self) -> Option<Generation> {
         let marked = match self.mark {
             Mark::Dirty(generation) => generation,
@@ -323,7 +327,8 @@ impl Array {
         (self.writer.recorded() < marked).then_some(marked)
     }
 
-    /// Marks the array as it was vouched for. The generation to wait for, or `None` if that is on record.
+    /// Marks the array as it was vouched for. The generation to wait for, or `None` if that is on
+    /// record.
     pub(super) fn mark_clean(&mut self) -> Option<Generation> {
         match self.mark {
             Mark::Clean => {}

@@ -1,8 +1,8 @@
 //! The engine: takes requests in, runs their stripe operations, answers.
 //!
-//! [`Engine::start`] takes a request in and calls nothing back. [`Engine::on_done`] records one completion and
-//! does nothing else. [`Engine::poll`] takes steps: it is the only place from which the host is called, and it
-//! takes no more steps than it is told.
+//! [`Engine::start`] takes a request in and calls nothing back. [`Engine::on_done`] records one
+//! completion and does nothing else. [`Engine::poll`] takes steps: it is the only place from which
+//! the host is called, and it takes no more steps than it is told.
 
 mod admission;
 mod array;
@@ -35,7 +35,8 @@ use slots::{Occupant, Slots};
 /// Memory that the host lends to the engine for as long as it lives.
 #[derive(Debug)]
 pub struct Memory<'m> {
-    /// One for each stripe operation at a time, 1 to 4096. The host sets aside a lane for each member of each.
+    /// One for each stripe operation at a time, 1 to 4096. The host sets aside a lane for each
+    /// member of each.
     pub slots: &'m mut [Slot],
     /// One for each request at a time, 1 to 4096.
     pub requests: &'m mut [RequestSlot],

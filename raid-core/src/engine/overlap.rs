@@ -1,7 +1,8 @@
 //! Who waits for whom: one table of overlaps, derived from the claims of the operations alive.
 //!
-//! Two operations conflict if they share a block of a row and one of them writes. They run in order of arrival:
-//! each counts the earlier ones that it conflicts with, and starts when the last of them has ended.
+//! Two operations conflict if they share a block of a row and one of them writes. They run in order
+//! of arrival: each counts the earlier ones that it conflicts with, and starts when the last of
+//! them has ended.
 
 use super::slots::{Occupant, Slots};
 use crate::host::SlotIndex;
@@ -18,7 +19,8 @@ pub(super) struct Claim {
     blockers: u16,
 }
 
-/// How many operations there are on units of the same hash: none means that there is nobody to look for.
+/// How many operations there are on units of the same hash: none means that there is nobody to look
+/// for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overlaps {
     buckets: [u16; BUCKETS],

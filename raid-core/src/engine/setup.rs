@@ -47,8 +47,8 @@ pub enum Access {
     ReadWrite,
 }
 
-/// What to do with an array that was not stopped cleanly and lacks a member: blocks of that member may be
-/// reconstructed from parity that does not fit.
+/// What to do with an array that was not stopped cleanly and lacks a member: blocks of that member
+/// may be reconstructed from parity that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dirty {
     /// Refuse it.
@@ -57,7 +57,8 @@ pub enum Dirty {
     Force,
 }
 
-/// Why no engine can be made. Bad configuration, but for [`SetupError::DirtyDegraded`], which is a refusal.
+/// Why no engine can be made. Bad configuration, but for [`SetupError::DirtyDegraded`], which is a
+/// refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetupError {

@@ -18,8 +18,8 @@ pub struct Slot {
     next: Option<SlotIndex>,
 }
 
-/// What a slot takes at most: a fixed part, and the sets of members that its states hold. 240 bytes for up to 64
-/// members, 196 for up to 32.
+/// What a slot takes at most: a fixed part, and the sets of members that its states hold. 240 bytes
+/// for up to 64 members, 196 for up to 32.
 pub const SLOT_BYTES_MAX: usize = 152 + 11 * size_of::<MemberSet>();
 
 const_assert!(size_of::<Slot>() <= SLOT_BYTES_MAX);

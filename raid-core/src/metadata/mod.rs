@@ -25,6 +25,7 @@ pub struct Record {
 pub enum Consistency {
     /// Everywhere.
     Clean,
-    /// Below this sector: of each member, or of the array for level 10. Zero while writes are under way.
+    /// Below this sector: of each member, or of the array for level 10. Zero while writes are under
+    /// way.
     InSyncTo(Sectors),
 }

@@ -5,8 +5,9 @@
 //!            flush     record   flush
 //! ```
 //!
-//! A member that fails in a generation is lost, and the generation is written again without it, with the next
-//! event count: at most once for each member. Changes that arrive while a generation is in flight join the next.
+//! A member that fails in a generation is lost, and the generation is written again without it,
+//! with the next event count: at most once for each member. Changes that arrive while a generation
+//! is in flight join the next.
 
 use super::{Consistency, Record};
 use crate::batch::{Batch, Results, Round, Settled};

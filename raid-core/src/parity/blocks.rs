@@ -76,7 +76,8 @@ impl<'p> Blocks<'p> {
         Some(blocks)
     }
 
-    /// Cuts the blocks out of the requester's memory, in ascending order, so that each is lent once.
+    /// Cuts the blocks out of the requester's memory, in ascending order, so that each is lent
+    /// once.
     fn carve(
         &mut self,
         job: &Job,
@@ -176,8 +177,8 @@ fn find(lengths: impl Iterator<Item = usize>, offset: usize) -> Option<(usize, u
 }
 
 impl Job {
-    /// The covered blocks and where in the requester's memory they lie, in ascending order. None if the job's
-    /// operation has no such memory.
+    /// The covered blocks and where in the requester's memory they lie, in ascending order. None if
+    /// the job's operation has no such memory.
     fn caller_blocks(&self) -> impl Iterator<Item = (MemberIndex, crate::units::Sectors)> {
         let covered = match self.operation() {
             Operation::Check | Operation::Write(crate::plan::Source::Zeroes, _) => None,

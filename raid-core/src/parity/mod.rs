@@ -1,7 +1,7 @@
 //! Runs jobs over buffers with raid-simd, for hosts whose CPU does it.
 //!
-//! A job names its buffers; the host brings them: the lanes of the job's slot, and the requester's memory. A host
-//! with an engine for parity in hardware runs the job there instead.
+//! A job names its buffers; the host brings them: the lanes of the job's slot, and the requester's
+//! memory. A host with an engine for parity in hardware runs the job there instead.
 
 mod blocks;
 
@@ -28,8 +28,9 @@ impl From<raid_simd::ShapeError> for WrongMemory {
 
 /// Runs a job to its end.
 ///
-/// `lanes` are those of [`Job::slot`], by member; `caller` is the memory of [`Job::request`]. What comes back is to
-/// be reported to the engine; memory that is too short for the job makes it an invalid request.
+/// `lanes` are those of [`Job::slot`], by member; `caller` is the memory of [`Job::request`]. What
+/// comes back is to be reported to the engine; memory that is too short for the job makes it an
+/// invalid request.
 #[must_use]
 pub fn run(
     job: &Job,
@@ -43,8 +44,8 @@ pub fn run(
     }
 }
 
-/// The requester's memory may come in segments: the job runs over one run of bytes after the other in which every
-/// block is contiguous.
+/// The requester's memory may come in segments: the job runs over one run of bytes after the other
+/// in which every block is contiguous.
 fn run_pieces(
     job: &Job,
     kernels: Kernels,
@@ -280,8 +281,8 @@ fn parity_lanes<'b>(
     })
 }
 
-/// The data blocks of these places, with their exponents, in ascending order of exponents as far as the layout
-/// has them in the order of the data.
+/// The data blocks of these places, with their exponents, in ascending order of exponents as far as
+/// the layout has them in the order of the data.
 fn sources<'b>(
     row: Row,
     places: MemberSet,

@@ -14,8 +14,8 @@ impl ChunkPlan {
         Self { copies, at }
     }
 
-    /// One copy is read. Always the first that is left, so where copies are not known to agree, every read of
-    /// one range sees the same of them.
+    /// One copy is read. Always the first that is left, so where copies are not known to agree,
+    /// every read of one range sees the same of them.
     pub(super) fn read(&self, transfer: Transfer) -> Plan {
         let Some(block) = self.copies.difference(self.at.unreadable).lowest() else {
             return Plan { unserved: self.copies, ..NOTHING };
@@ -33,7 +33,8 @@ impl ChunkPlan {
         }
     }
 
-    /// Every copy is written. One of them at least must be a valid copy, not one that is still being rebuilt.
+    /// Every copy is written. One of them at least must be a valid copy, not one that is still
+    /// being rebuilt.
     pub(super) fn write(&self, source: Source) -> Result<Plan, NoPlan> {
         let writes = self.copies.difference(self.at.unwritable);
         let valid = self.copies.difference(self.at.unreadable).union(self.at.faulted);

@@ -21,11 +21,13 @@ pub enum Task {
     Subtract(Parities),
     /// Bring the new value of covered blocks (in lanes) into the parity.
     Add(Parities),
-    /// Bring the new value of covered blocks into lanes: copy the requester's memory, or fill with zeroes.
+    /// Bring the new value of covered blocks into lanes: copy the requester's memory, or fill with
+    /// zeroes.
     Stage,
     /// Copy covered blocks from lanes to the requester's memory.
     Deliver,
-    /// Compare parity with data, or copies with each other, and count the 4 KiB units that disagree.
+    /// Compare parity with data, or copies with each other, and count the 4 KiB units that
+    /// disagree.
     Check,
 }
 
@@ -147,7 +149,8 @@ impl Job {
         self.buffers.request
     }
 
-    /// The operation that the job is a step of: whether the requester's memory is read from or written to.
+    /// The operation that the job is a step of: whether the requester's memory is read from or
+    /// written to.
     #[must_use]
     pub const fn operation(&self) -> Operation {
         self.buffers.operation
@@ -174,7 +177,8 @@ impl Job {
         self.rectangle.places()
     }
 
-    /// Covered blocks that the job delivers or stages. For a chunk with copies: the one that stands for all.
+    /// Covered blocks that the job delivers or stages. For a chunk with copies: the one that stands
+    /// for all.
     #[must_use]
     pub fn covered(&self) -> MemberSet {
         match self.rectangle.span {
@@ -189,7 +193,8 @@ impl Job {
         self.rectangle.caller_offset(member)
     }
 
-    /// The buffer that holds the old value of a block: an input of recovery, or the place of its result.
+    /// The buffer that holds the old value of a block: an input of recovery, or the place of its
+    /// result.
     #[must_use]
     pub fn before(&self, member: MemberIndex) -> Buffer {
         self.buffers.before(&self.rectangle, member)

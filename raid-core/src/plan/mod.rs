@@ -1,7 +1,9 @@
-//! The plan: one pure, total function from (operation, who is lost, what is valid) to what is to be done.
+//! The plan: one pure, total function from (operation, who is lost, what is valid) to what is to be
+//! done.
 //!
-//! The stripe machine executes plans and decides nothing; nothing else decides. A plan says which blocks are
-//! read, which jobs then run over memory and in which order, and which blocks are written.
+//! The stripe machine executes plans and decides nothing; nothing else decides. A plan says which
+//! blocks are read, which jobs then run over memory and in which order, and which blocks are
+//! written.
 
 mod copies;
 mod job;
@@ -49,11 +51,13 @@ pub enum Source {
 /// The state of the members as one operation sees it: one snapshot, from which one plan is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot {
-    /// Places whose block cannot be an input: member lost, not rebuilt up to here, or the block is unreadable.
+    /// Places whose block cannot be an input: member lost, not rebuilt up to here, or the block is
+    /// unreadable.
     pub unreadable: MemberSet,
     /// Places that take no write: member lost.
     pub unwritable: MemberSet,
-    /// Places that this operation found unreadable while their member lives: rewritten once reconstructed.
+    /// Places that this operation found unreadable while their member lives: rewritten once
+    /// reconstructed.
     pub faulted: MemberSet,
     /// Whether parity and copies are known to agree with the data here.
     pub redundancy: Redundancy,

@@ -154,7 +154,8 @@ impl RowPlan {
         };
         let tasks = match source {
             Source::Direct => [Some(Task::Update(parities)), None, None, None],
-            // Old and new data share a lane: the old goes out of the parity before the new comes in.
+            // Old and new data share a lane: the old goes out of the parity before the new comes
+            // in.
             Source::Staged | Source::Zeroes => {
                 [Some(Task::Subtract(parities)), Some(Task::Stage), Some(Task::Add(parities)), None]
             }
@@ -162,8 +163,8 @@ impl RowPlan {
         possible.then(|| WritePath { reads, tasks: Tasks::of(tasks), mended: MemberSet::NONE })
     }
 
-    /// A block that is not written is lost, and so is an old value that a read-modify-write needs: the old row
-    /// is recovered first, then parity is made from all data.
+    /// A block that is not written is lost, and so is an old value that a read-modify-write needs:
+    /// the old row is recovered first, then parity is made from all data.
     fn rescue_write(&self, source: Source, parities: Parities) -> Option<WritePath> {
         let rescue = self.rescue()?;
         Some(WritePath {

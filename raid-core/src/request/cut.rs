@@ -1,8 +1,8 @@
 //! Cuts a request into rectangles, one at a time, from a cursor.
 //!
-//! In a row the request covers a run of blocks; the first may start and the last may end inside its chunk. Those
-//! two borders cut the row into at most three ranges of offsets, and in each of them every block is covered
-//! whole or not at all.
+//! In a row the request covers a run of blocks; the first may start and the last may end inside its
+//! chunk. Those two borders cut the row into at most three ranges of offsets, and in each of them
+//! every block is covered whole or not at all.
 
 use super::{Request, RequestKind};
 use crate::geometry::{CopyGeometry, Geometry, ParityGeometry};
@@ -132,7 +132,8 @@ fn cut_chunk(
 }
 
 impl Request {
-    /// The request over whole rows where it is a check: every block of a row is compared with the others.
+    /// The request over whole rows where it is a check: every block of a row is compared with the
+    /// others.
     pub(crate) fn widened(self, geometry: &Geometry) -> Self {
         let (RequestKind::Check, Geometry::Parity(parity)) = (self.kind, geometry) else {
             return self;

@@ -33,8 +33,8 @@ pub(crate) enum RequestKind {
 pub enum Stability {
     /// Nobody does: parity is computed from it and members are written from it, without a copy.
     Stable,
-    /// Somebody may, as with the memory of a guest or a mapped file: it is copied through lanes once, so that
-    /// data and parity are made of the same bytes.
+    /// Somebody may, as with the memory of a guest or a mapped file: it is copied through lanes
+    /// once, so that data and parity are made of the same bytes.
     Volatile,
 }
 
@@ -90,8 +90,8 @@ impl Request {
         Self::over(RequestKind::Flush, Lba(0), Sectors::ZERO)
     }
 
-    /// Once all requests before this one are answered: make their writes durable and record that the array is
-    /// clean. The next write marks it dirty again.
+    /// Once all requests before this one are answered: make their writes durable and record that
+    /// the array is clean. The next write marks it dirty again.
     #[must_use]
     pub const fn mark_clean() -> Self {
         Self::over(RequestKind::MarkClean, Lba(0), Sectors::ZERO)

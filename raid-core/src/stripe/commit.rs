@@ -1,5 +1,5 @@
-//! Commit: the blocks are written. A member lost here costs its own write only: the parity is fixed, and the row
-//! is never read again to plan anew.
+//! Commit: the blocks are written. A member lost here costs its own write only: the parity is
+//! fixed, and the row is never read again to plan anew.
 
 use super::compute::Call;
 use super::{Ending, Next, Outcome, Ports, Record, Stripe, Trouble, Work};
@@ -70,11 +70,13 @@ fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<
     if !results.rejected.is_empty() {
         match work.operation {
             Operation::Write(..) if results.done.is_empty() && results.blocks.is_empty() => {
-                // No member took anything: the requester can have it back as if nothing had been tried.
+                // No member took anything: the requester can have it back as if nothing had been
+                // tried.
                 let trouble = Trouble::Rejected(results.rejected_fault);
                 return Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
             }
-            // Part of the row is written, so it must not stay torn: these writes are lost like any other.
+            // Part of the row is written, so it must not stay torn: these writes are lost like any
+            // other.
             Operation::Write(..) => {
                 ports.array.lose(results.rejected, results.rejected_fault, ports.host);
             }
@@ -112,7 +114,8 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H
     }
 }
 
-/// Where the row stands after its writes: the end, unless the loss of a member is still to be recorded.
+/// Where the row stands after its writes: the end, unless the loss of a member is still to be
+/// recorded.
 fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
     let outcome = match (work.operation, ports.array.standing(&work.now(), plan.writes)) {
         (Operation::Read(_), _) | (Operation::Check | Operation::Write(..), Standing::Kept) => {
@@ -125,8 +128,9 @@ fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
     Record::enter(Ending::Work(work, outcome), ports.array)
 }
 
-/// Rewrite: a write met a media fault. It is issued again in fault units, to one member after the other; a unit
-/// that fails again costs the member, because there is no list of bad blocks to put it on.
+/// Rewrite: a write met a media fault. It is issued again in fault units, to one member after the
+/// other; a unit that fails again costs the member, because there is no list of bad blocks to put
+/// it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rewrite {
     pub(super) work: Work,

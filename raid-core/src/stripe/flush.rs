@@ -1,5 +1,5 @@
-//! Flush: every live member makes its writes durable. A member that cannot is lost: what its cache held is
-//! unknown.
+//! Flush: every live member makes its writes durable. A member that cannot is lost: what its cache
+//! held is unknown.
 
 use super::{Ending, Next, Ports, Record, Stripe};
 use crate::batch::{Batch, Round};

@@ -1,4 +1,5 @@
-//! Gather: the plan's blocks are read. A lost block leads back to Planned, where more is known to be lost.
+//! Gather: the plan's blocks are read. A lost block leads back to Planned, where more is known to
+//! be lost.
 
 use super::{Compute, Ending, Log, Next, Outcome, Planned, Ports, Stripe, Trouble, Work};
 use crate::batch::{Batch, Results, Round};
@@ -16,8 +17,8 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
-    /// Members and blocks that the plan counts on and that can still be lost: those it reads count as they were
-    /// when it was made.
+    /// Members and blocks that the plan counts on and that can still be lost: those it reads count
+    /// as they were when it was made.
     pub(super) fn losable(&self, array: &Array) -> u32 {
         array.present().union(self.plan.reads).difference(self.faulted).count()
     }

@@ -14,7 +14,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// To Log, past it where the mark is there already, or to the end where there is nothing to write.
+    /// To Log, past it where the mark is there already, or to the end where there is nothing to
+    /// write.
     pub(super) fn enter(work: Work, plan: Plan, array: &mut Array) -> Next {
         if plan.writes.is_empty() {
             return Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }));

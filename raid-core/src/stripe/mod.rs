@@ -10,10 +10,10 @@
 //!                                         mark
 //! ```
 //!
-//! There is one struct for each state, holding what is valid then, and one consuming function for each
-//! transition. A transition leads to one of four: another state, waiting for completions or a record, the host
-//! being busy, or the end. From Log on the parity is fixed: no transition leads from there to Gather, because a
-//! row that is half written must not be read to plan again.
+//! There is one struct for each state, holding what is valid then, and one consuming function for
+//! each transition. A transition leads to one of four: another state, waiting for completions or a
+//! record, the host being busy, or the end. From Log on the parity is fixed: no transition leads
+//! from there to Gather, because a row that is half written must not be read to plan again.
 
 mod commit;
 mod compute;

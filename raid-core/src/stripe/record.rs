@@ -22,7 +22,8 @@ pub(crate) enum Ending {
 }
 
 impl Record {
-    /// To Record, or to the end where nothing is to be recorded. What a read brought depends on no record.
+    /// To Record, or to the end where nothing is to be recorded. What a read brought depends on no
+    /// record.
     pub(super) fn enter(ending: Ending, array: &Array) -> Next {
         let waits = match ending {
             Ending::Work(work, _) => match work.operation {

@@ -68,7 +68,8 @@ impl Work {
         }
     }
 
-    /// The same work, begun again from its first fault unit; `None` where it is no more than a unit already.
+    /// The same work, begun again from its first fault unit; `None` where it is no more than a unit
+    /// already.
     pub(crate) fn narrowed(&self) -> Option<Self> {
         match self.piece {
             Piece::Whole if self.whole.pieces() > 1 => {
