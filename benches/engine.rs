@@ -74,7 +74,7 @@ impl<'m> Bench<'m> {
     fn new(layout: Layout, lost: Option<MemberIndex>, memory: Memory<'m>) -> Self {
         let shape = Shape { layout, members: MEMBERS, chunk: CHUNK, member_size: Sectors(1 << 20) };
         let geometry = Geometry::new(shape).expect("a usual shape");
-        let seats = core::array::from_fn::<_, { MEMBERS as usize }, _>(|member| {
+        let seats = core::array::from_fn::<_, 8, _>(|member| {
             let number = u8::try_from(member).expect("few members");
             (Some(MemberIndex(number)) != lost).then_some(Seat {
                 device: DeviceIndex(number),
