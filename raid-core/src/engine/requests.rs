@@ -127,10 +127,16 @@ impl Progress {
         Self { request, cursor: Cursor::Start, pieces: 0, failure: None, compared }
     }
 
-    /// Keeps the first failure.
+    /// Keeps the first failure, but for one that names a lost range: that one says that the rest was served, so
+    /// any other comes before it.
     pub(super) const fn fail(&mut self, failure: Failure) {
-        if self.failure.is_none() {
-            self.failure = Some(failure);
+        match (self.failure, failure) {
+            (None, _)
+            | (
+                Some(Failure::Unrecoverable { .. }),
+                Failure::Rejected { .. } | Failure::ArrayFailed | Failure::NothingToCompare,
+            ) => self.failure = Some(failure),
+            (Some(_), _) => {}
         }
     }
 }
