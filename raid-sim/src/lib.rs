@@ -1,1 +1,30 @@
-//! Simulated members.
+//! Simulated members with injected faults, and a host that drives an engine over them in any order.
+//!
+//! * [`medium`]: what a device holds, sector by sector.
+//! * [`rules`]: which commands fail, how, and what they leave behind.
+//! * [`device`]: a medium with rules, in memory; also a `BlockDevice`.
+//! * [`host`]: carries commands out when their turn has come, keeps a trace, and checks the engine as it goes.
+//! * [`order`]: whose turn it is: first come, last come, by chance, or every order there is.
+//! * [`sim`]: an engine with a host under it, driven to the end.
+//! * [`reference`]: what rows and copies have to hold, by plain algebra. Knows nothing of raid-simd.
+//!
+//! For tests. Whatever is found wrong panics, and says what it was.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a simulator for tests: a panic is how it reports what it found"
+)]
+
+extern crate alloc;
+
+pub mod device;
+pub mod host;
+pub mod medium;
+pub mod order;
+pub mod reference;
+pub mod rules;
+pub mod sim;

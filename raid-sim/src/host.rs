@@ -1,0 +1,541 @@
+//! A host over devices in memory. It carries a command out when its turn has come, and checks what the engine asks
+//! for: each of these checks is a promise of the engine.
+//!
+//! * No command goes to a place without a member, or to a member that was lost.
+//! * Nothing is written and nothing recorded once the array has failed, or where it is read only.
+//! * Nothing is written before the dirty mark is durable on every member.
+//! * A write is answered only when every member lost so far is on durable record on the others.
+//! * The event count rises by one with each generation, and one count has one content.
+//! * Commands stay inside lanes, the requester's memory and the stacked limits, and share no memory in flight.
+//! * A token names one command at a time, and a request is answered once.
+
+use core::ops::Range;
+
+use raid_core::engine::Access;
+use raid_core::host::{
+    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, Token,
+};
+use raid_core::io_limits::IoLimits;
+use raid_core::members::MemberSet;
+use raid_core::metadata::{Consistency, Record};
+use raid_core::parity::{self, CallerMemory};
+use raid_core::plan::Job;
+use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
+use raid_simd::Kernels;
+
+use crate::device::RamDevice;
+use crate::medium::{SECTOR, index};
+use crate::sim::Blueprint;
+
+/// When the host is busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refuses {
+    /// Never.
+    Nothing,
+    /// At every k-th command that it is offered, k being 2 or more.
+    Every(u64),
+    /// At each command once: it is taken when it is offered again.
+    EachOnce,
+    /// While so many commands to the same device are in flight.
+    Beyond(usize),
+}
+
+/// Something that went over the border between engine and host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// The engine issued a command and the host took it.
+    Taken(Token, Command),
+    /// The engine issued a command and the host was busy.
+    Refused(Token, Command),
+    /// A command ended.
+    Ended(Token, Completion),
+    /// The engine answered a request.
+    Answered(RequestId, Result<Answer, Failure>),
+    /// The engine noted an event.
+    Noted(Event),
+}
+
+/// A command that was taken and has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct InFlight {
+    /// Its name.
+    pub token: Token,
+    /// What it is.
+    pub command: Command,
+}
+
+/// An answer, and the requester's memory with it.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Which request.
+    pub request: RequestId,
+    /// How it came out.
+    pub result: Result<Answer, Failure>,
+    /// The memory, as it is now.
+    pub memory: Vec<u8>,
+}
+
+/// What a requester's memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Source,
+    Target,
+    /// There is none, but the array is written.
+    WithoutMemory,
+    /// There is none, and nothing of the array is written.
+    Nothing,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) purpose: Purpose,
+    /// Where each segment would lie in memory, and how long it is.
+    pub(crate) segments: Vec<(usize, usize)>,
+}
+
+/// Devices, memory, and what is in flight.
+#[derive(Debug)]
+pub struct SimHost {
+    /// The devices, by index.
+    pub devices: Vec<RamDevice>,
+    /// When commands are refused.
+    pub refuses: Refuses,
+    /// All that went over the border.
+    pub trace: Vec<Entry>,
+    /// The answers, in order.
+    pub answers: Vec<Answered>,
+    queue: Vec<InFlight>,
+    callers: Vec<Option<(RequestId, Caller)>>,
+    lanes: Vec<u8>,
+    lane_bytes: usize,
+    offered: u64,
+    refused_once: Vec<u64>,
+    kernels: Kernels,
+    seats: Vec<Option<DeviceIndex>>,
+    limits: IoLimits,
+    access: Access,
+    lost: MemberSet,
+    array_failed: ArrayFailed,
+    last_record: Option<Record>,
+    events_before: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ArrayFailed {
+    NotYet,
+    Noted,
+}
+
+impl SimHost {
+    pub(crate) fn new(blueprint: &Blueprint, devices: Vec<RamDevice>) -> Self {
+        let members = usize::from(blueprint.geometry.members());
+        let lane_bytes = blueprint.lane.memory_bytes().expect("fits into memory");
+        let limits = blueprint
+            .seats
+            .iter()
+            .flatten()
+            .fold(IoLimits::RELAXED, |limits, seat| limits.stacked(seat.limits));
+        Self {
+            devices,
+            refuses: Refuses::Nothing,
+            trace: Vec::new(),
+            answers: Vec::new(),
+            queue: Vec::new(),
+            callers: (0..blueprint.requests).map(|_| None).collect(),
+            lanes: vec![0xEE; blueprint.slots * members * lane_bytes],
+            lane_bytes,
+            offered: 0,
+            refused_once: Vec::new(),
+            kernels: Kernels::detect(),
+            seats: blueprint.seats.iter().map(|seat| seat.map(|seat| seat.device)).collect(),
+            limits,
+            access: blueprint.access,
+            lost: blueprint.absent(),
+            array_failed: ArrayFailed::NotYet,
+            last_record: None,
+            events_before: blueprint.events,
+        }
+    }
+
+    /// Places without a member, or whose member the engine called lost.
+    #[must_use]
+    pub const fn lost(&self) -> MemberSet {
+        self.lost
+    }
+
+    /// Commands in flight, in order of submission.
+    #[must_use]
+    pub fn in_flight(&self) -> &[InFlight] {
+        &self.queue
+    }
+
+    /// The events that the engine noted.
+    pub fn events(&self) -> impl Iterator<Item = Event> {
+        self.trace.iter().filter_map(|entry| match entry {
+            Entry::Noted(event) => Some(*event),
+            Entry::Taken(..) | Entry::Refused(..) | Entry::Ended(..) | Entry::Answered(..) => None,
+        })
+    }
+
+    /// The commands that the host took.
+    pub fn commands(&self) -> impl Iterator<Item = Command> {
+        self.trace.iter().filter_map(|entry| match entry {
+            Entry::Taken(_, command) => Some(*command),
+            Entry::Refused(..) | Entry::Ended(..) | Entry::Answered(..) | Entry::Noted(_) => None,
+        })
+    }
+
+    /// How many requests are not answered.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.callers.iter().flatten().count()
+    }
+
+    pub(crate) fn lend(&mut self, request: RequestId, caller: Caller) {
+        let place = &mut self.callers[request.index()];
+        assert!(place.is_none(), "the engine gave out the name of a request that is not answered");
+        *place = Some((request, caller));
+    }
+
+    /// Carries out a command in flight and takes it out of the queue.
+    pub(crate) fn end(&mut self, number: usize) -> (Token, Completion) {
+        let InFlight { token, command } = self.queue.remove(number);
+        let completion = self.execute(&command);
+        self.trace.push(Entry::Ended(token, completion));
+        (token, completion)
+    }
+
+    fn execute(&mut self, command: &Command) -> Completion {
+        let result = match *command {
+            Command::Read { device, at, sectors, into } => {
+                let range = self.memory(into, sectors);
+                let aligned = self.alignment(into, &range);
+                let bytes = match into {
+                    Buffer::Lane { .. } => &mut self.lanes[range],
+                    Buffer::Caller { request, .. } => {
+                        let (_, caller) =
+                            self.callers[request.index()].as_mut().expect("a living request");
+                        assert_eq!(caller.purpose, Purpose::Target, "read into a source");
+                        &mut caller.bytes[range]
+                    }
+                };
+                self.devices[device.index()].read_aligned(at.0, bytes, aligned)
+            }
+            Command::Write { device, at, sectors, from, .. } => {
+                let range = self.memory(from, sectors);
+                let aligned = self.alignment(from, &range);
+                let bytes = match from {
+                    Buffer::Lane { .. } => &self.lanes[range],
+                    Buffer::Caller { request, .. } => {
+                        let (_, caller) =
+                            self.callers[request.index()].as_ref().expect("a living request");
+                        &caller.bytes[range]
+                    }
+                };
+                self.devices[device.index()].write_aligned(at.0, bytes, aligned)
+            }
+            Command::Flush { device } => self.devices[device.index()].sync(),
+            Command::Record { device, record, .. } => self.devices[device.index()].record(record),
+            Command::Compute(job) => return self.compute(&job),
+        };
+        match result {
+            Ok(()) => Completion::Done,
+            Err(fault) => Completion::Failed(fault),
+        }
+    }
+
+    fn compute(&mut self, job: &Job) -> Completion {
+        let members = self.seats.len();
+        let slot = self.lane_bytes * members;
+        let slab = &mut self.lanes[job.slot().index() * slot..][..slot];
+        let mut lanes: Vec<&mut [u8]> = slab.chunks_exact_mut(self.lane_bytes).collect();
+        let (_, caller) =
+            self.callers[job.request().index()].as_mut().expect("a job of a living request");
+        let lengths: Vec<usize> = caller.segments.iter().map(|(_, length)| *length).collect();
+        let completion = match caller.purpose {
+            Purpose::WithoutMemory | Purpose::Nothing => {
+                parity::run(job, self.kernels, &mut lanes, CallerMemory::None)
+            }
+            Purpose::Source => {
+                let mut rest = caller.bytes.as_slice();
+                let mut segments = Vec::new();
+                for length in lengths {
+                    let (segment, behind) = rest.split_at(length);
+                    segments.push(segment);
+                    rest = behind;
+                }
+                parity::run(job, self.kernels, &mut lanes, CallerMemory::Source(&segments))
+            }
+            Purpose::Target => {
+                let mut rest = caller.bytes.as_mut_slice();
+                let mut segments = Vec::new();
+                for length in lengths {
+                    let (segment, behind) = rest.split_at_mut(length);
+                    segments.push(segment);
+                    rest = behind;
+                }
+                parity::run(job, self.kernels, &mut lanes, CallerMemory::Target(&mut segments))
+            }
+        };
+        assert_ne!(
+            completion,
+            Completion::Failed(Fault::InvalidRequest),
+            "the engine made a job over memory that does not hold it: {job:?}"
+        );
+        completion
+    }
+
+    /// Which bytes of the lanes, or of the request's memory, a buffer is.
+    fn memory(&self, buffer: Buffer, sectors: Sectors) -> Range<usize> {
+        let length = sectors.memory_bytes().expect("fits into memory");
+        match buffer {
+            Buffer::Lane { slot, member, offset } => {
+                let inside = index(offset.0) * SECTOR;
+                assert!(inside + length <= self.lane_bytes, "beyond the lane: {buffer:?}");
+                assert!(member.index() < self.seats.len(), "no such lane: {buffer:?}");
+                let lane = slot.index() * self.seats.len() + member.index();
+                let start = lane * self.lane_bytes + inside;
+                assert!(start + length <= self.lanes.len(), "no such lane: {buffer:?}");
+                start..start + length
+            }
+            Buffer::Caller { request, offset } => {
+                let (id, caller) =
+                    self.callers[request.index()].as_ref().expect("memory of a living request");
+                assert_eq!(*id, request, "memory of a request that was answered");
+                let start = index(offset.0) * SECTOR;
+                assert!(start + length <= caller.bytes.len(), "beyond the memory: {buffer:?}");
+                start..start + length
+            }
+        }
+    }
+
+    /// Addresses, and lengths between segments, or-ed: what the memory of a command is aligned to.
+    fn alignment(&self, buffer: Buffer, range: &Range<usize>) -> usize {
+        let Buffer::Caller { request, .. } = buffer else {
+            // Lanes are aligned to anything; only the place in the lane counts.
+            return range.start % self.lane_bytes;
+        };
+        let (_, caller) = self.callers[request.index()].as_ref().expect("a living request");
+        let (mut all, mut base) = (0, 0);
+        for (address, length) in &caller.segments {
+            let end = base + length;
+            let (from, to) = (range.start.max(base), range.end.min(end));
+            if from < to {
+                all |= address + (from - base);
+                if range.end > end {
+                    all |= to - from;
+                }
+            }
+            base = end;
+        }
+        all
+    }
+
+    fn check(&self, token: Token, command: &Command) {
+        let bits = token.to_bits();
+        assert_eq!(Token::from_bits(bits), token, "the token does not survive its bits");
+        assert!(
+            self.queue.iter().all(|other| other.token.to_bits() != bits),
+            "two commands in flight with one token: {command:?}"
+        );
+        let Some(device) = command.device() else { return };
+        let place = self.seats.iter().position(|seat| *seat == Some(device));
+        let place = place.unwrap_or_else(|| panic!("no such member: {command:?}"));
+        let member = MemberIndex(u8::try_from(place).expect("at most 255 members"));
+        assert!(!self.lost.contains(member), "member {place} is lost: {command:?}");
+        match *command {
+            Command::Read { at, sectors, into, .. } => self.check_transfer(at.0, sectors, into),
+            Command::Write { at, sectors, from, .. } => {
+                self.check_writes(command);
+                self.check_transfer(at.0, sectors, from);
+                self.check_dirty_mark(command);
+            }
+            Command::Flush { .. } => {
+                assert_eq!(self.access, Access::ReadWrite, "a flush of a read-only array");
+            }
+            Command::Record { member: named, record, .. } => {
+                self.check_writes(command);
+                assert_eq!(named, member, "a record for another place");
+                self.check_record(&record);
+            }
+            Command::Compute(_) => {}
+        }
+        self.check_memory(command);
+    }
+
+    fn check_writes(&self, command: &Command) {
+        assert_eq!(self.access, Access::ReadWrite, "a write to a read-only array: {command:?}");
+        assert_eq!(self.array_failed, ArrayFailed::NotYet, "after the array failed: {command:?}");
+    }
+
+    fn check_transfer(&self, at: u64, sectors: Sectors, buffer: Buffer) {
+        let block = self.limits.logical_block().0;
+        assert!(at.is_multiple_of(block), "address {at} is no multiple of {block} sectors");
+        assert!(sectors.0.is_multiple_of(block), "{sectors:?} is no multiple of {block} sectors");
+        assert!(sectors <= self.limits.transfer_max, "{sectors:?} is more than a device takes");
+        let range = self.memory(buffer, sectors);
+        let needed = usize::try_from(self.limits.memory_alignment_bytes).expect("fits");
+        assert!(
+            self.alignment(buffer, &range).is_multiple_of(needed),
+            "memory is not aligned to {needed} bytes: {buffer:?}"
+        );
+    }
+
+    fn check_dirty_mark(&self, command: &Command) {
+        for (place, device) in self.living() {
+            let durable = self.devices[device.index()].durable.map(|record| record.consistency);
+            assert!(
+                matches!(durable, Some(Consistency::InSyncTo(_))),
+                "member {place} is not marked dirty ({durable:?}): {command:?}"
+            );
+        }
+    }
+
+    fn check_record(&self, record: &Record) {
+        match &self.last_record {
+            Some(last) if last.events == record.events => {
+                assert_eq!(last, record, "one event count, two contents");
+            }
+            Some(last) => assert_eq!(record.events, last.events + 1, "events rise by one"),
+            None => assert_eq!(record.events, self.events_before + 1, "events rise by one"),
+        }
+        assert!(
+            record.failed.difference(self.lost).is_empty(),
+            "a member called failed that is not"
+        );
+    }
+
+    /// No command in flight fills memory that another uses.
+    fn check_memory(&self, command: &Command) {
+        let Some((buffer, sectors, fills)) = use_of(command) else { return };
+        let range = self.memory(buffer, sectors);
+        for other in &self.queue {
+            let Some((other_buffer, other_sectors, other_fills)) = use_of(&other.command) else {
+                continue;
+            };
+            let both_only_look = fills == Use::Looks && other_fills == Use::Looks;
+            if both_only_look || !same_memory(buffer, other_buffer) {
+                continue;
+            }
+            let other_range = self.memory(other_buffer, other_sectors);
+            assert!(
+                range.end <= other_range.start || other_range.end <= range.start,
+                "two commands in flight over the same memory: {command:?} and {:?}",
+                other.command
+            );
+        }
+    }
+
+    /// Places whose member is not lost, with their devices.
+    fn living(&self) -> impl Iterator<Item = (usize, DeviceIndex)> {
+        self.seats.iter().enumerate().filter_map(|(place, seat)| {
+            let member = MemberIndex(u8::try_from(place).unwrap_or(u8::MAX));
+            Some((place, (*seat)?)).filter(|_| !self.lost.contains(member))
+        })
+    }
+
+    fn is_busy(&mut self, token: Token, command: &Command) -> Result<(), Busy> {
+        self.offered += 1;
+        let refuse = match self.refuses {
+            Refuses::Nothing => false,
+            Refuses::Every(k) => self.offered.is_multiple_of(k),
+            Refuses::EachOnce => {
+                let bits = token.to_bits();
+                let known = self.refused_once.contains(&bits);
+                if known {
+                    self.refused_once.retain(|other| *other != bits);
+                } else {
+                    self.refused_once.push(bits);
+                }
+                !known
+            }
+            Refuses::Beyond(depth) => command.device().is_some_and(|device| {
+                let same = |other: &&InFlight| other.command.device() == Some(device);
+                self.queue.iter().filter(same).count() >= depth
+            }),
+        };
+        if refuse { Err(Busy) } else { Ok(()) }
+    }
+}
+
+/// What a command does to its memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Fills,
+    Looks,
+}
+
+const fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> {
+    match *command {
+        Command::Read { into, sectors, .. } => Some((into, sectors, Use::Fills)),
+        Command::Write { from, sectors, .. } => Some((from, sectors, Use::Looks)),
+        Command::Flush { .. } | Command::Record { .. } | Command::Compute(_) => None,
+    }
+}
+
+fn same_memory(one: Buffer, other: Buffer) -> bool {
+    match (one, other) {
+        (Buffer::Lane { .. }, Buffer::Lane { .. }) => true,
+        (Buffer::Caller { request: one, .. }, Buffer::Caller { request: other, .. }) => {
+            one == other
+        }
+        (Buffer::Lane { .. }, Buffer::Caller { .. })
+        | (Buffer::Caller { .. }, Buffer::Lane { .. }) => false,
+    }
+}
+
+impl Host for SimHost {
+    fn submit(&mut self, token: Token, command: Command) -> Result<(), Busy> {
+        self.check(token, &command);
+        self.is_busy(token, &command)
+            .inspect_err(|_| self.trace.push(Entry::Refused(token, command)))?;
+        if let Command::Record { record, .. } = command {
+            self.last_record = Some(record);
+        }
+        self.trace.push(Entry::Taken(token, command));
+        self.queue.push(InFlight { token, command });
+        Ok(())
+    }
+
+    fn answer(&mut self, request: RequestId, result: Result<Answer, Failure>) {
+        let (id, caller) =
+            self.callers[request.index()].take().expect("answered once, and not twice");
+        assert_eq!(id, request, "an answer to another request");
+        for other in &self.queue {
+            if let Some((Buffer::Caller { request: used, .. }, ..)) = use_of(&other.command) {
+                assert_ne!(used, request, "answered with its memory in flight");
+            }
+        }
+        let writes = matches!(caller.purpose, Purpose::Source | Purpose::WithoutMemory);
+        if result.is_ok() && writes {
+            for (place, device) in self.living() {
+                let missing = match &self.devices[device.index()].durable {
+                    Some(record) => self.lost.difference(record.failed),
+                    None => self.lost.difference(MemberSet::NONE),
+                };
+                assert!(
+                    missing.is_empty(),
+                    "answered before the loss of {missing:?} was on record on member {place}"
+                );
+            }
+        }
+        self.trace.push(Entry::Answered(request, result));
+        self.answers.push(Answered { request, result, memory: caller.bytes });
+    }
+
+    fn note(&mut self, event: Event) {
+        self.trace.push(Entry::Noted(event));
+        match event {
+            Event::MemberFailed { member, .. } => {
+                assert!(!self.lost.contains(member), "member {member:?} was lost already");
+                self.lost.insert(member);
+            }
+            Event::ArrayFailed => {
+                assert_eq!(self.array_failed, ArrayFailed::NotYet, "an array fails once");
+                self.array_failed = ArrayFailed::Noted;
+            }
+            Event::BlockRewritten { .. } | Event::RangeLost { .. } => {}
+        }
+    }
+}

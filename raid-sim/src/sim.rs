@@ -1,0 +1,470 @@
+//! An engine over simulated members, driven to the end.
+
+use raid_core::engine::{
+    Access, Dirty, Engine, Fate, Memory, Progress, Refusal, RequestSlot, Seat, Setup, SetupError,
+    Slot,
+};
+use raid_core::geometry::{Geometry, Layout, Shape};
+use raid_core::host::{Completion, Durability, Misuse, RequestId, Token};
+use raid_core::io_limits::{IoLimits, MemoryAlignment};
+use raid_core::members::{MemberSet, MemberState};
+use raid_core::metadata::Consistency;
+use raid_core::request::{Request, Stability};
+use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
+
+use crate::device::RamDevice;
+use crate::host::{Answered, Caller, Purpose, SimHost};
+use crate::medium::{SECTOR, index};
+use crate::order::Order;
+use crate::reference;
+
+/// An array to be simulated.
+#[derive(Clone, Debug)]
+pub struct Blueprint {
+    /// Where each block lies.
+    pub geometry: Geometry,
+    /// Sectors of each member's data area.
+    pub member_sectors: u64,
+    /// Who sits where.
+    pub seats: Vec<Option<Seat>>,
+    /// What the metadata says of parity.
+    pub consistency: Consistency,
+    /// What the metadata says of events.
+    pub events: u64,
+    /// Length of a lane.
+    pub lane: Sectors,
+    /// Stripe operations at a time.
+    pub slots: usize,
+    /// Requests at a time.
+    pub requests: usize,
+    /// Whether members may be written.
+    pub access: Access,
+    /// Whether a dirty and degraded array is taken.
+    pub dirty: Dirty,
+}
+
+/// Where the data areas of simulated members start.
+pub const DATA_OFFSET: u64 = 16;
+
+impl Blueprint {
+    /// A clean array with all its members: lanes of 4 KiB, four slots, four requests.
+    #[must_use]
+    pub fn new(layout: Layout, members: u8, chunk: u64, member_sectors: u64) -> Self {
+        let shape =
+            Shape { layout, members, chunk: Sectors(chunk), member_size: Sectors(member_sectors) };
+        let seat = |member| Seat {
+            device: DeviceIndex(member),
+            state: MemberState::InSync,
+            data_offset: DeviceSector(DATA_OFFSET),
+            limits: IoLimits::RELAXED,
+        };
+        Self {
+            geometry: Geometry::new(shape).expect("a possible shape"),
+            member_sectors,
+            seats: (0..members).map(|member| Some(seat(member))).collect(),
+            consistency: Consistency::Clean,
+            events: 10,
+            lane: Sectors(8),
+            slots: 4,
+            requests: 4,
+            access: Access::ReadWrite,
+            dirty: Dirty::Refuse,
+        }
+    }
+
+    /// The same array with nothing attached at these places.
+    #[must_use]
+    pub fn without(mut self, lost: MemberSet) -> Self {
+        for member in lost {
+            self.seats[member.index()] = None;
+        }
+        self
+    }
+
+    /// The same array with members that have these limits.
+    #[must_use]
+    pub fn limited(mut self, limits: IoLimits) -> Self {
+        for seat in self.seats.iter_mut().flatten() {
+            seat.limits = limits;
+        }
+        self
+    }
+
+    /// Bytes in the array.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.geometry.size().memory_bytes().expect("fits into memory")
+    }
+
+    /// Places without a usable member.
+    #[must_use]
+    pub fn absent(&self) -> MemberSet {
+        let places = self.seats.iter().zip(0..=u8::MAX);
+        places
+            .filter(|(seat, _)| match seat.map(|seat| seat.state) {
+                None | Some(MemberState::Failed | MemberState::Missing) => true,
+                Some(MemberState::InSync | MemberState::Rebuilding { .. }) => false,
+            })
+            .map(|(_, member)| MemberIndex(member))
+            .collect()
+    }
+
+    /// Devices that hold this content of the array.
+    #[must_use]
+    pub fn devices(&self, content: &[u8]) -> Vec<RamDevice> {
+        reference::lay_out(&self.geometry, content, self.member_sectors)
+            .iter()
+            .map(|area| {
+                let mut device = RamDevice::new(DATA_OFFSET + self.member_sectors);
+                device.medium.store(DATA_OFFSET, area);
+                device
+            })
+            .collect()
+    }
+
+    /// The data areas of devices, `None` for lost places.
+    #[must_use]
+    pub fn areas<'d>(&self, devices: &'d [RamDevice], lost: MemberSet) -> Vec<Option<&'d [u8]>> {
+        let length = index(self.member_sectors) * SECTOR;
+        devices
+            .iter()
+            .zip(0..=u8::MAX)
+            .map(|(device, member)| {
+                (!lost.contains(MemberIndex(member)))
+                    .then(|| device.medium.stored(DATA_OFFSET, length))
+            })
+            .collect()
+    }
+}
+
+/// What a requester wishes for.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// To read.
+    Read {
+        /// From where.
+        at: u64,
+        /// How many sectors.
+        sectors: u64,
+        /// Whether somebody may touch the memory meanwhile.
+        stability: Stability,
+    },
+    /// To write.
+    Write {
+        /// To where.
+        at: u64,
+        /// What.
+        bytes: Vec<u8>,
+        /// Whether somebody may touch the memory meanwhile.
+        stability: Stability,
+    },
+    /// To write zeroes.
+    Zeroes {
+        /// To where.
+        at: u64,
+        /// How many sectors.
+        sectors: u64,
+    },
+    /// To compare.
+    Check {
+        /// From where.
+        at: u64,
+        /// How many sectors.
+        sectors: u64,
+    },
+    /// To make durable what is written.
+    Flush,
+    /// To record that the array is clean.
+    MarkClean,
+}
+
+/// Memory that an engine works in.
+#[derive(Debug)]
+pub struct Lent {
+    slots: Vec<Slot>,
+    requests: Vec<RequestSlot>,
+}
+
+impl Lent {
+    /// As much as the blueprint says.
+    #[must_use]
+    pub fn to(blueprint: &Blueprint) -> Self {
+        Self {
+            slots: vec![Slot::FREE; blueprint.slots],
+            requests: vec![RequestSlot::FREE; blueprint.requests],
+        }
+    }
+}
+
+/// How completions are reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reports {
+    /// Once, as it should be.
+    Once,
+    /// Once, and then all that was ever reported again, and tokens that nobody gave. The engine has to call each
+    /// of these misuse and to stay as it is.
+    Hostile,
+}
+
+/// How much happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Calls of `poll`.
+    pub polls: u64,
+    /// Completions reported.
+    pub completions: u64,
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There is more to do.
+    Again,
+    /// All requests are answered and nothing is in flight.
+    Finished,
+}
+
+/// Polls in a row that issue, note and answer nothing, times their budget: more steps than any state needs.
+const IDLE_STEPS_MAX: u64 = 4096;
+
+/// An engine over simulated members.
+#[derive(Debug)]
+pub struct Sim<'m> {
+    /// The engine.
+    pub engine: Engine<'m>,
+    /// The host under it.
+    pub host: SimHost,
+    /// Which command ends next.
+    pub order: Order,
+    /// How completions are reported.
+    pub reports: Reports,
+    /// Steps of one poll.
+    pub budget: u32,
+    /// How much happened.
+    pub tally: Tally,
+    reported: Vec<(Token, Completion)>,
+    idle_steps: u64,
+    busy_polls: u64,
+}
+
+impl<'m> Sim<'m> {
+    /// An engine for the array, over these devices.
+    ///
+    /// # Errors
+    /// Why the engine refuses the array.
+    pub fn new(
+        blueprint: &Blueprint,
+        lent: &'m mut Lent,
+        devices: Vec<RamDevice>,
+    ) -> Result<Self, SetupError> {
+        let setup = Setup {
+            geometry: blueprint.geometry,
+            seats: &blueprint.seats,
+            consistency: blueprint.consistency,
+            events: blueprint.events,
+            lane: blueprint.lane,
+            access: blueprint.access,
+            dirty: blueprint.dirty,
+        };
+        let memory = Memory { slots: &mut lent.slots, requests: &mut lent.requests };
+        Ok(Self {
+            engine: Engine::new(&setup, memory)?,
+            host: SimHost::new(blueprint, devices),
+            order: Order::Fifo,
+            reports: Reports::Once,
+            budget: 64,
+            tally: Tally::default(),
+            reported: Vec::new(),
+            idle_steps: 0,
+            busy_polls: 0,
+        })
+    }
+
+    /// As [`Sim::new`], for an array that the engine takes.
+    #[must_use]
+    pub fn made(blueprint: &Blueprint, lent: &'m mut Lent, devices: Vec<RamDevice>) -> Self {
+        Self::new(blueprint, lent, devices).expect("the engine takes the array")
+    }
+
+    /// Starts a request with memory that is one segment, aligned to anything.
+    ///
+    /// # Errors
+    /// Why the engine refuses it.
+    pub fn start(&mut self, wish: Wish) -> Result<RequestId, Refusal> {
+        self.start_at(wish, &[(0, usize::MAX)])
+    }
+
+    /// Starts a request whose memory has segments at these addresses and of these lengths. The last is cut to fit.
+    ///
+    /// # Errors
+    /// Why the engine refuses it.
+    pub fn start_at(
+        &mut self,
+        wish: Wish,
+        segments: &[(usize, usize)],
+    ) -> Result<RequestId, Refusal> {
+        let memory = MemoryAlignment::of_segments(segments.iter().copied());
+        let (request, bytes, purpose) = match wish {
+            Wish::Read { at, sectors, stability } => (
+                Request::read(Lba(at), Sectors(sectors), memory, stability),
+                vec![0xCC; index(sectors.min(1 << 20)) * SECTOR],
+                Purpose::Target,
+            ),
+            Wish::Write { at, bytes, stability } => {
+                let sectors = sector_count(&bytes);
+                let durability = Durability::Cached;
+                let request = Request::write(Lba(at), sectors, memory, stability, durability);
+                (request, bytes, Purpose::Source)
+            }
+            Wish::Zeroes { at, sectors } => (
+                Request::write_zeroes(Lba(at), Sectors(sectors), Durability::Cached),
+                Vec::new(),
+                Purpose::WithoutMemory,
+            ),
+            Wish::Check { at, sectors } => {
+                (Request::check(Lba(at), Sectors(sectors)), Vec::new(), Purpose::Nothing)
+            }
+            Wish::Flush => (Request::flush(), Vec::new(), Purpose::Nothing),
+            Wish::MarkClean => (Request::mark_clean(), Vec::new(), Purpose::Nothing),
+        };
+        let mut left = bytes.len();
+        let segments = segments
+            .iter()
+            .map(|(address, length)| {
+                let length = left.min(*length);
+                left -= length;
+                (*address, length)
+            })
+            .collect();
+        assert_eq!(left, 0, "the segments hold the memory");
+        let id = self.engine.start(request)?;
+        self.host.lend(id, Caller { bytes, purpose, segments });
+        Ok(id)
+    }
+
+    /// Polls once. If that leads to nothing more, one command ends.
+    pub fn turn(&mut self) -> Turn {
+        let before = self.host.trace.len();
+        let progress = self.engine.poll(&mut self.host, self.budget);
+        self.tally.polls += 1;
+        let quiet = self.host.in_flight().is_empty();
+        match progress {
+            Progress::More => {
+                let steps = self.idle_steps + u64::from(self.budget.max(1));
+                self.idle_steps = if self.host.trace.len() == before { steps } else { 0 };
+                assert!(self.idle_steps < IDLE_STEPS_MAX, "the engine steps and does nothing");
+                return Turn::Again;
+            }
+            Progress::Idle if quiet => {
+                assert_eq!(self.host.unanswered(), 0, "nothing is in flight, and no answer comes");
+                return Turn::Finished;
+            }
+            Progress::HostBusy(_) if quiet => {
+                // A host that is busy with nothing takes the next.
+                self.busy_polls += 1;
+                assert!(self.busy_polls < 1024, "the engine does not offer what was refused");
+                return Turn::Again;
+            }
+            Progress::Idle | Progress::HostBusy(_) => {}
+        }
+        self.busy_polls = 0;
+        self.idle_steps = 0;
+        self.end_one();
+        Turn::Again
+    }
+
+    /// One command in flight ends and is reported.
+    pub fn end_one(&mut self) {
+        let number = self.order.pick(self.host.in_flight().len());
+        let (token, completion) = self.host.end(number);
+        self.tally.completions += 1;
+        self.engine.on_done(token, completion).expect("it is in flight");
+        match self.reports {
+            Reports::Once => {}
+            Reports::Hostile => {
+                self.reported.push((token, completion));
+                self.misuse();
+            }
+        }
+    }
+
+    fn misuse(&mut self) {
+        let before = format!("{:?}", self.engine);
+        let mut wrong = 0;
+        for (token, completion) in &self.reported {
+            let all = [*completion, Completion::Done, Completion::Compared { mismatched_units: 1 }];
+            for completion in all {
+                assert_eq!(self.engine.on_done(*token, completion), Err(Misuse::UnknownToken));
+                wrong += 1;
+            }
+            // Other members, slots and epochs next to it.
+            for bit in [0, 1, 31, 32, 33, 39, 40, 41, 55] {
+                let forged = Token::from_bits(token.to_bits() ^ (1 << bit));
+                let bits = forged.to_bits();
+                if self.host.in_flight().iter().all(|other| other.token.to_bits() != bits) {
+                    let result = self.engine.on_done(forged, *completion);
+                    assert_eq!(result, Err(Misuse::UnknownToken), "forged {forged:?}");
+                    wrong += 1;
+                }
+            }
+        }
+        assert!(wrong > 0);
+        assert_eq!(format!("{:?}", self.engine), before, "misuse changes nothing");
+    }
+
+    /// Goes on until all is answered and nothing is in flight.
+    pub fn run(&mut self) {
+        while self.turn() == Turn::Again {}
+    }
+
+    /// Starts one request and runs until it is answered.
+    ///
+    /// # Panics
+    /// If the engine refuses it.
+    pub fn request(&mut self, wish: Wish) -> Answered {
+        let id = self.start(wish).expect("the engine takes the request");
+        self.run();
+        let answer = self.host.answers.last().expect("it was answered").clone();
+        assert_eq!(answer.request, id);
+        answer
+    }
+
+    /// Whether the array serves.
+    #[must_use]
+    pub const fn fate(&self) -> Fate {
+        self.engine.fate()
+    }
+}
+
+/// Reads all of an array with a fresh engine that writes nothing, without these members.
+///
+/// # Errors
+/// The answer, if it was an error.
+pub fn read_back(
+    blueprint: &Blueprint,
+    mut devices: Vec<RamDevice>,
+    lost: MemberSet,
+) -> Result<Vec<u8>, raid_core::host::Failure> {
+    for device in &mut devices {
+        device.rules.clear();
+        device.done.clear();
+    }
+    let blueprint = Blueprint {
+        access: Access::ReadOnly,
+        consistency: Consistency::Clean,
+        ..blueprint.clone()
+    }
+    .without(lost);
+    let mut lent = Lent::to(&blueprint);
+    let sectors = blueprint.geometry.size().0;
+    let answer = Sim::made(&blueprint, &mut lent, devices).request(Wish::Read {
+        at: 0,
+        sectors,
+        stability: Stability::Stable,
+    });
+    answer.result.map(|_| answer.memory)
+}
+
+fn sector_count(bytes: &[u8]) -> Sectors {
+    Sectors(u64::try_from(bytes.len() / SECTOR).expect("fits into 64 bits"))
+}
