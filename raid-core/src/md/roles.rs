@@ -11,6 +11,9 @@ use crate::units::MemberIndex;
 /// each candidate.
 pub const ROLES_MAX: usize = 2 * MEMBERS_MAX + 64;
 
+/// How many device numbers a new superblock has. md's tools use the same.
+const NEW_COUNT: u16 = 128;
+
 const SLOT_END: u16 = 0xff00;
 const JOURNAL: u16 = 0xfffd;
 const FAULTY: u16 = 0xfffe;
@@ -53,6 +56,14 @@ pub struct Roles {
 }
 
 impl Roles {
+    /// The roles of a new array: the device of each number is the member at the place of that number.
+    #[must_use]
+    pub fn of_new_array(members: u8) -> Self {
+        let members = u16::from(members);
+        let head = (0..members).take(ROLES_MAX).collect();
+        Self { head, tail: SPARE, count: NEW_COUNT.max(members) }
+    }
+
     /// What is said of a device number. A number beyond the list is a spare's, as md has it.
     #[must_use]
     pub fn role(&self, number: u32) -> DeviceRole {
