@@ -4,6 +4,7 @@
 //! One request runs at a time, and every command of it is carried out in the thread that calls. For
 //! anything more, drive the [`Engine`] yourself.
 
+mod bytes;
 mod device;
 mod host;
 #[cfg(feature = "md")]
