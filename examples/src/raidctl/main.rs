@@ -1,2 +1,20 @@
-//! raidctl
-fn main() {}
+//! raidctl: works on the members of Linux md arrays, as image files or block devices, in user space.
+//!
+//! A thin host around raid-core: it opens images, lends memory, carries out commands and reports. What RAID is, the
+//! engine knows.
+
+mod array;
+mod cli;
+mod commands;
+mod exit;
+mod images;
+mod progress;
+mod report;
+mod stream;
+mod superblocks;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exit::code(cli::parse().and_then(commands::run))
+}

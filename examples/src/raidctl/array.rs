@@ -1,0 +1,331 @@
+//! From images to an array: assembly, what forbids to use it, and the engine with its memory.
+
+mod refusal;
+
+use crate::cli::Absence;
+use crate::exit::{Error, warn};
+use crate::images::{Image, Purpose, open_all};
+use crate::superblocks::{Found, Unusable, find};
+use raid_core::blocking::{self, BlockDevice, MdKeeper, Parts, SuperblockAt};
+use raid_core::engine::{self, Access, Dirty, Fate, Memory, RequestSlot, SetupError, Slot};
+use raid_core::geometry::Geometry;
+use raid_core::host::Event;
+use raid_core::limits::{LANE_SECTORS_MAX, MEMBERS_MAX};
+use raid_core::md::{
+    Assembly, BadBlocks, CANDIDATES_MAX, Candidate, DeviceRole, LeftOut, Superblock, Timestamp,
+    WriteLog, assemble,
+};
+use raid_core::members::{MemberSet, MemberState};
+use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
+use raid_simd::Kernels;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Images, what their superblocks say, and the array that they make.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    pub(crate) images: Vec<Image>,
+    pub(crate) superblocks: Vec<Superblock>,
+    pub(crate) assembly: Assembly,
+}
+
+impl Assembled {
+    /// Opens the images and assembles them. What is left out is not said yet.
+    pub(crate) fn open(paths: &[PathBuf], purpose: Purpose) -> Result<Self, Error> {
+        if paths.len() > CANDIDATES_MAX {
+            let (count, max) = (paths.len(), CANDIDATES_MAX);
+            return Err(Error::Usage(format!("{count} images are too many: at most {max}")));
+        }
+        let images = open_all(paths, purpose)?;
+        let superblocks = images.iter().map(superblock).collect::<Result<Vec<_>, _>>()?;
+        let candidates: Vec<_> = superblocks
+            .iter()
+            .zip(&images)
+            .zip(0..=u8::MAX)
+            .map(|((superblock, image), device)| Candidate {
+                superblock,
+                device: DeviceIndex(device),
+                device_size: image.size(),
+            })
+            .collect();
+        let assembly = assemble(&candidates).map_err(|error| refusal::assembly(&error, paths))?;
+        Ok(Self { images, superblocks, assembly })
+    }
+
+    pub(crate) fn path(&self, device: DeviceIndex) -> &Path {
+        self.images.get(device.index()).map_or(Path::new("?"), Image::path)
+    }
+
+    /// Places without a member that the freshest superblock counts as members.
+    pub(crate) fn unnamed(&self) -> MemberSet {
+        let Some(freshest) = self.superblocks.get(self.assembly.freshest.index()) else {
+            return MemberSet::NONE;
+        };
+        let listed: MemberSet = freshest.roles.iter().filter_map(refusal::place).collect();
+        listed.intersection(self.absent())
+    }
+
+    /// Places without a member.
+    pub(crate) fn absent(&self) -> MemberSet {
+        self.assembly.geometry.all_members().difference(self.assembly.present())
+    }
+
+    /// Images that belong to the array and are not used, one line each.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = String> {
+        self.assembly.left_out.iter().map(|LeftOut { device, reason }| {
+            format!("{} is left out: {reason}", self.path(*device).display())
+        })
+    }
+
+    /// Whether the members that are in sync can serve.
+    pub(crate) fn fate(&self) -> Result<Fate, Error> {
+        let mut workshop = Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new());
+        // A member that is being rebuilt does not make up for one that is lost.
+        for seat in &mut workshop.seats {
+            *seat = seat.filter(|seat| seat.state == MemberState::InSync);
+        }
+        // Nothing is done with it: whether it is clean does not matter.
+        let (array, _) = workshop.array(Access::ReadOnly, Dirty::Force).map_err(refusal::setup)?;
+        Ok(array.engine().fate())
+    }
+
+    /// The array's memory and devices, if it may be read.
+    pub(crate) fn into_readable(self, dirty: Dirty) -> Result<Workshop<Image>, Error> {
+        self.can_be_served(dirty)?;
+        self.say_what_is_left_out();
+        Ok(Workshop::of(&self.assembly, &self.superblocks, self.images))
+    }
+
+    /// The array's memory and devices, if it may be written.
+    pub(crate) fn into_writable(
+        self,
+        absence: Absence,
+        dirty: Dirty,
+    ) -> Result<Workshop<Image>, Error> {
+        self.can_be_served(dirty)?;
+        match self.assembly.write_log {
+            WriteLog::None => {}
+            WriteLog::Bitmap { .. } | WriteLog::PartialParity { .. } | WriteLog::Journal => {
+                return Err(Error::Refused(String::from(
+                    "the array has a write-intent bitmap, which cannot be kept up yet; it can be read",
+                )));
+            }
+        }
+        match (absence, self.unnamed().is_empty()) {
+            (Absence::Refuse, false) => return Err(refusal::unnamed(&self)),
+            (Absence::Refuse, true) | (Absence::Record, _) => {}
+        }
+        self.say_what_is_left_out();
+        Ok(Workshop::of(&self.assembly, &self.superblocks, self.images))
+    }
+
+    fn can_be_served(&self, dirty: Dirty) -> Result<(), Error> {
+        for seat in self.assembly.places.iter().flatten() {
+            match seat.bad_blocks {
+                BadBlocks::None => {}
+                BadBlocks::Listed => return Err(refusal::bad_blocks(self.path(seat.device))),
+            }
+        }
+        match self.fate()? {
+            Fate::Serving => {}
+            Fate::Failed => return Err(refusal::too_few(self)),
+        }
+        let mut workshop = Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new());
+        workshop.array(Access::ReadOnly, dirty).map(|_| ()).map_err(refusal::setup)
+    }
+
+    pub(crate) fn say_what_is_left_out(&self) {
+        for line in self.left_out() {
+            warn(&line);
+        }
+    }
+}
+
+fn superblock(image: &Image) -> Result<Superblock, Error> {
+    let path = image.path().to_path_buf();
+    match find(image) {
+        Ok(found) => {
+            let Found { superblock, .. } = *found;
+            Ok(superblock)
+        }
+        Err(Unusable::Superblock(error)) => Err(Error::NotMember { image: path, error }),
+        Err(Unusable::Read(source)) => Err(Error::Open { image: path, source }),
+    }
+}
+
+/// All that an array borrows: devices, and memory for the engine.
+#[derive(Debug)]
+pub(crate) struct Workshop<D> {
+    geometry: Geometry,
+    consistency: raid_core::metadata::Consistency,
+    events: u64,
+    seats: Vec<Option<engine::Seat>>,
+    superblocks: SuperblockAt,
+    lane: Sectors,
+    pub(crate) devices: Vec<D>,
+    slots: Vec<Slot>,
+    requests: Vec<RequestSlot>,
+    lanes: Vec<u8>,
+}
+
+/// Keeps the metadata in the members' superblocks, and tells of events.
+pub(crate) type Keeper = MdKeeper<fn() -> Timestamp, Box<dyn FnMut(Event)>>;
+
+/// An array at work.
+pub(crate) type Array<'m, D> = blocking::Array<'m, D, Keeper>;
+
+const SLOTS: usize = 4;
+
+impl<D: BlockDevice> Workshop<D> {
+    /// What an array of these devices needs; `devices` are in the order of device numbers.
+    pub(crate) fn of(assembly: &Assembly, superblocks: &[Superblock], devices: Vec<D>) -> Self {
+        let mut at: SuperblockAt = [None; MEMBERS_MAX];
+        let mut seats = Vec::new();
+        for (place, at) in assembly.places.iter().zip(&mut at) {
+            let seat = place.as_ref().map(|seat| {
+                let device = seat.device.index();
+                *at = superblocks.get(device).map(|superblock| superblock.super_offset);
+                engine::Seat {
+                    device: seat.device,
+                    state: seat.state,
+                    data_offset: seat.data_offset,
+                    limits: devices.get(device).map_or(RELAXED, D::limits),
+                }
+            });
+            seats.push(seat);
+        }
+        Self {
+            geometry: assembly.geometry,
+            consistency: assembly.consistency,
+            events: assembly.events,
+            seats,
+            superblocks: at,
+            // A chunk at a time; chunks are at least 4 KiB and powers of two.
+            lane: assembly.geometry.chunk().min(LANE_SECTORS_MAX),
+            devices,
+            slots: vec![Slot::FREE; SLOTS],
+            requests: vec![RequestSlot::FREE; 1],
+            lanes: Vec::new(),
+        }
+    }
+
+    /// The array, and where it tells what happens to it.
+    fn array(
+        &mut self,
+        access: Access,
+        dirty: Dirty,
+    ) -> Result<(Array<'_, D>, Receiver<Event>), SetupError> {
+        let setup = engine::Setup {
+            geometry: self.geometry,
+            seats: &self.seats,
+            consistency: self.consistency,
+            events: self.events,
+            lane: self.lane,
+            access,
+            dirty,
+        };
+        let lane = self.lane.memory_bytes().ok_or(SetupError::Lane(self.lane))?;
+        let lanes = lane.checked_mul(self.seats.len()).and_then(|row| row.checked_mul(SLOTS));
+        self.lanes.resize(lanes.ok_or(SetupError::Memory)?, 0);
+        let (tell, events) = channel();
+        let notify: Box<dyn FnMut(Event)> = Box::new(move |event| {
+            // Nobody listens any more when the array is done with.
+            let _ = tell.send(event);
+        });
+        let clock: fn() -> Timestamp = now;
+        let parts = Parts {
+            devices: &mut self.devices,
+            keeper: MdKeeper::new(self.superblocks, clock, notify),
+            lanes: &mut self.lanes,
+            kernels: Kernels::detect(),
+        };
+        let memory = Memory { slots: &mut self.slots, requests: &mut self.requests };
+        Ok((Array::new(&setup, memory, parts)?, events))
+    }
+}
+
+const RELAXED: raid_core::io_limits::IoLimits = raid_core::io_limits::IoLimits::RELAXED;
+
+impl<D: BlockDevice> Workshop<D> {
+    /// The same array of other devices, each made from the one at its place.
+    pub(crate) fn map_devices<E: BlockDevice>(self, other: impl FnMut(D) -> E) -> Workshop<E> {
+        Workshop {
+            geometry: self.geometry,
+            consistency: self.consistency,
+            events: self.events,
+            seats: self.seats,
+            superblocks: self.superblocks,
+            lane: self.lane,
+            devices: self.devices.into_iter().map(other).collect(),
+            slots: self.slots,
+            requests: self.requests,
+            lanes: self.lanes,
+        }
+    }
+
+    /// The array at work, as the user named it.
+    pub(crate) fn start(
+        &mut self,
+        access: Access,
+        dirty: Dirty,
+    ) -> Result<(Array<'_, D>, Receiver<Event>), Error> {
+        self.array(access, dirty).map_err(refusal::setup)
+    }
+}
+
+/// The place that a device believes to have.
+pub(crate) fn place_of(assembled: &Assembled, device: DeviceIndex) -> Option<u16> {
+    match assembled.superblocks.get(device.index())?.own_role() {
+        DeviceRole::Slot(place) => Some(place),
+        DeviceRole::Spare | DeviceRole::Faulty | DeviceRole::Journal => None,
+    }
+}
+
+/// The time that goes on record.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::new(since.as_secs(), since.subsec_micros()).unwrap_or_default()
+}
+
+/// Says what happened to members. Ranges that are lost are for the command to say.
+pub(crate) fn say_events(events: &Receiver<Event>, names: &Names) {
+    for event in events.try_iter() {
+        names.say(event);
+    }
+}
+
+/// The members' images by place.
+#[derive(Debug)]
+pub(crate) struct Names(Vec<PathBuf>);
+
+impl Names {
+    pub(crate) fn of(assembled: &Assembled) -> Self {
+        let name = |seat: &Option<raid_core::md::Seat>| {
+            seat.as_ref().map_or(PathBuf::new(), |seat| assembled.path(seat.device).to_path_buf())
+        };
+        Self(assembled.assembly.places.iter().map(name).collect())
+    }
+
+    pub(crate) fn say(&self, event: Event) {
+        let path = |member: MemberIndex| {
+            self.0.get(member.index()).map_or(Path::new("?"), PathBuf::as_path).display()
+        };
+        match event {
+            Event::MemberFailed { member, fault } => warn(&format!(
+                "member {} ({}) failed ({fault:?}) and is not used any more",
+                member.0,
+                path(member)
+            )),
+            Event::BlockRewritten { member, at, sectors } => warn(&format!(
+                "member {} ({}): {} sectors at {} could not be read; reconstructed and written back",
+                member.0,
+                path(member),
+                sectors.0,
+                at.0
+            )),
+            Event::ArrayFailed => warn("the array has failed: too few members are left"),
+            Event::RangeLost { .. } => {}
+        }
+    }
+}

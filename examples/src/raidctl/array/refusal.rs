@@ -1,0 +1,125 @@
+//! What forbids to use an array, in the words of whoever named the images.
+
+use super::Assembled;
+use crate::exit::Error;
+use raid_core::engine::SetupError;
+use raid_core::md::{AssemblyError, DeviceRole, FaultClass};
+use raid_core::members::MemberSet;
+use raid_core::units::{DeviceIndex, MemberIndex};
+use std::path::{Path, PathBuf};
+
+/// The place that a role gives.
+pub(super) fn place(role: DeviceRole) -> Option<MemberIndex> {
+    match role {
+        DeviceRole::Slot(place) => u8::try_from(place).ok().map(MemberIndex),
+        DeviceRole::Spare | DeviceRole::Faulty | DeviceRole::Journal => None,
+    }
+}
+
+/// Why the images make no array that can be used.
+pub(super) fn assembly(error: &AssemblyError, paths: &[PathBuf]) -> Error {
+    let text = describe(error, paths);
+    match error.class() {
+        FaultClass::BadInput => Error::BadArray(text),
+        FaultClass::Refused => Error::Refused(text),
+    }
+}
+
+fn describe(error: &AssemblyError, paths: &[PathBuf]) -> String {
+    let name = |device: DeviceIndex| {
+        paths.get(device.index()).map_or(Path::new("?"), PathBuf::as_path).display()
+    };
+    if let AssemblyError::DifferentArrays { first, first_array, second, second_array } = *error {
+        return format!(
+            "{} is of array {first_array}, {} of array {second_array}; name the members of one",
+            name(first),
+            name(second)
+        );
+    }
+    if let AssemblyError::DuplicateDevice { first, second, .. } = *error {
+        let (first, second) = (name(first), name(second));
+        return format!("{first} and {second} are copies of one member; leave one out");
+    }
+    if let AssemblyError::DuplicatePlace { place, first, second } = *error {
+        let (first, second) = (name(first), name(second));
+        return format!("{first} and {second} both claim to be member {}; leave one out", place.0);
+    }
+    if let AssemblyError::SplitBrain { first, second } = *error {
+        return format!(
+            "{} and {} each went on without the other; decide for one half, leave the other out",
+            name(first),
+            name(second)
+        );
+    }
+    if let AssemblyError::Disagreement { field, first, second } = *error {
+        let (first, second) = (name(first), name(second));
+        return format!(
+            "the superblocks of {first} and {second} are of one age and differ in {field}"
+        );
+    }
+    if let AssemblyError::Zones { first, second } = *error {
+        return format!(
+            "{} and {} differ in size; a level 0 array of unequal members is not supported",
+            name(first),
+            name(second)
+        );
+    }
+    error.to_string()
+}
+
+pub(super) fn setup(error: SetupError) -> Error {
+    match error {
+        SetupError::DirtyDegraded => Error::Refused(String::from(
+            "the array was not stopped cleanly and lacks a member: its blocks may come out wrong; name the member, \
+             or insist with --force-dirty-degraded",
+        )),
+        SetupError::Limits(_) | SetupError::DataOffset { .. } => Error::Refused(error.to_string()),
+        SetupError::Seats { .. } | SetupError::Lane(_) | SetupError::Memory => {
+            Error::Engine(error.to_string())
+        }
+        // A kind of error that is newer than this program.
+        _ => Error::Engine(error.to_string()),
+    }
+}
+
+pub(super) fn bad_blocks(image: &Path) -> Error {
+    Error::Refused(format!(
+        "{}: its bad-block log has entries, which are not supported yet; leave it out if the others suffice",
+        image.display()
+    ))
+}
+
+pub(super) fn too_few(assembled: &Assembled) -> Error {
+    let all = assembled.assembly.geometry.all_members();
+    let in_sync = assembled.assembly.in_sync();
+    let mut text = format!(
+        "too few members: {} of {} are in sync, without {}",
+        in_sync.count(),
+        all.count(),
+        list(all.difference(in_sync))
+    );
+    for line in assembled.left_out() {
+        text.push_str("; ");
+        text.push_str(&line);
+    }
+    Error::Refused(text)
+}
+
+pub(super) fn unnamed(assembled: &Assembled) -> Error {
+    let mut text = format!(
+        "a write would go on without {}, which the array counts on; name all members, or insist with --degraded",
+        list(assembled.unnamed())
+    );
+    for line in assembled.left_out() {
+        text.push_str("; ");
+        text.push_str(&line);
+    }
+    Error::Refused(text)
+}
+
+/// `member 1`, or `members 1, 3`.
+pub(super) fn list(places: MemberSet) -> String {
+    let numbers: Vec<_> = places.into_iter().map(|member| member.0.to_string()).collect();
+    let noun = if numbers.len() == 1 { "member" } else { "members" };
+    format!("{noun} {}", numbers.join(", "))
+}

@@ -1,0 +1,24 @@
+//! The commands, one file each.
+
+mod check;
+pub(crate) mod demo;
+mod examine;
+mod read;
+mod status;
+mod write;
+
+use crate::cli::Command;
+use crate::exit::Error;
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Option<Command>) -> Result<(), Error> {
+    match command {
+        None => Ok(()),
+        Some(Command::Demo(demo)) => demo::run(&demo),
+        Some(Command::Examine(examine)) => examine::run(&examine),
+        Some(Command::Status(status)) => status::run(&status),
+        Some(Command::Read(read)) => read::run(&read),
+        Some(Command::Write(write)) => write::run(&write),
+        Some(Command::Check(check)) => check::run(&check),
+    }
+}

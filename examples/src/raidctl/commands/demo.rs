@@ -1,0 +1,322 @@
+//! `demo`: what the engine does, shown on real files and verified byte for byte against a plain copy of the content.
+
+pub(crate) mod files;
+mod plug;
+
+use super::check::mismatches;
+use crate::array::{Array, Assembled, Workshop};
+use crate::cli::{self, Absence, Afterwards};
+use crate::exit::Error;
+use crate::images::Purpose;
+use core::fmt::Display;
+use plug::Pluggable;
+use raid_core::engine::{Access, Dirty};
+use raid_core::host::{Durability, Event};
+use raid_core::units::{MemberIndex, Sectors};
+use std::fs::OpenOptions;
+use std::io::{Write, stdout};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Most of the stored file, and what the array has room for besides.
+const CONTENT_BYTES_MAX: usize = 24 << 20;
+const SPARE_BYTES: usize = 8 << 20;
+
+/// An offset that no block begins at.
+const ODD_OFFSET: u64 = 12_345;
+
+const LOAD_REQUESTS: u32 = 200;
+const LOAD_BYTES_MAX: u64 = 300_000;
+
+/// Whose plug is pulled while it is being written to, and after how many writes.
+const PULLED: u8 = 2;
+const PULLED_AFTER: u32 = 150;
+
+/// Whose file is removed.
+const REMOVED: u8 = 4;
+
+pub(super) fn run(arguments: &cli::Demo) -> Result<(), Error> {
+    let parent = arguments.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let directory = tempfile::Builder::new().prefix("raidctl-demo-").tempdir_in(&parent);
+    let directory = directory.map_err(|source| Error::Open { image: parent, source })?;
+    let result = show(directory.path());
+    match arguments.keep {
+        Afterwards::Keep => print(&format!("kept    {}", directory.keep().display()))?,
+        Afterwards::Remove => {
+            let image = directory.path().to_path_buf();
+            directory.close().map_err(|source| Error::Open { image, source })?;
+        }
+    }
+    result
+}
+
+fn show(directory: &Path) -> Result<(), Error> {
+    let mut demo = Demo {
+        directory: directory.to_path_buf(),
+        members: Vec::new(),
+        content: Vec::new(),
+        model: Vec::new(),
+        random: Random(0x5EED),
+    };
+    demo.step("make an array of files", Demo::make)?;
+    demo.step("store this program in it, at an odd offset", Demo::store)?;
+    demo.step("read it all back", Demo::read_all)?;
+    demo.step("compare parity with data", Demo::check)?;
+    demo.step("find a byte that somebody changed on a member", Demo::find_changed_byte)?;
+    demo.step("pull a member's plug under load", Demo::lose_under_load)?;
+    demo.step("read it all back without that member", Demo::read_all)?;
+    demo.step("remove another member's file, read it all back", Demo::lose_file)?;
+    demo.step("refuse to write without it unless told to", Demo::refuse_unnamed)?;
+    demo.step("write with two members lost", Demo::write_degraded)?;
+    demo.step("read it all back with two members lost", Demo::read_all)?;
+    demo.step("refuse to make data up when a third is lost", Demo::refuse_third)?;
+    demo.step("read it all back with the third back", Demo::read_all)?;
+    print("every byte was right")
+}
+
+/// The array's members, and what it should hold.
+struct Demo {
+    directory: PathBuf,
+    members: Vec<PathBuf>,
+    content: Vec<u8>,
+    model: Vec<u8>,
+    random: Random,
+}
+
+/// What a step has to say, or why it failed.
+type Outcome = Result<String, Error>;
+
+impl Demo {
+    fn step(&mut self, what: &str, work: impl FnOnce(&mut Self) -> Outcome) -> Result<(), Error> {
+        let since = Instant::now();
+        let outcome = work(self);
+        let time = since.elapsed().as_millis();
+        match outcome {
+            Ok(detail) => print(&format!("ok      {what}: {detail} ({time} ms)")),
+            Err(error @ Error::OutputClosed) => Err(error),
+            Err(error) => {
+                print(&format!("FAILED  {what} ({time} ms)"))?;
+                Err(Error::Inconsistent(format!("demo: {what}: {error}")))
+            }
+        }
+    }
+
+    fn make(&mut self) -> Outcome {
+        let program = std::env::current_exe().map_err(Error::Input)?;
+        self.content =
+            std::fs::read(&program).map_err(|source| Error::Open { image: program, source })?;
+        self.content.truncate(CONTENT_BYTES_MAX);
+        let bytes = u64::try_from(self.content.len().saturating_add(SPARE_BYTES));
+        self.members = files::make(&self.directory, bytes.unwrap_or(u64::MAX))?;
+        let assembled = Assembled::open(&self.members, Purpose::Read)?;
+        let size = assembled.assembly.geometry.size();
+        self.model = vec![0; size.memory_bytes().unwrap_or(0)];
+        Ok(format!("RAID 6 of {} members, {} MiB", files::MEMBERS, size.0 / 2048))
+    }
+
+    fn store(&mut self) -> Outcome {
+        let content = core::mem::take(&mut self.content);
+        let mut workshop = self.open(Absence::Refuse)?;
+        let (mut array, _) = workshop.start(Access::ReadWrite, Dirty::Refuse)?;
+        write(&mut array, &mut self.model, ODD_OFFSET, &content)?;
+        mark_clean(&mut array)?;
+        Ok(format!("{} bytes of it at {ODD_OFFSET}", content.len()))
+    }
+
+    fn read_all(&mut self) -> Outcome {
+        let mut workshop = self.open_to_read()?;
+        let (mut array, _) = workshop.start(Access::ReadOnly, Dirty::Refuse)?;
+        let mut found = vec![0; self.model.len()];
+        array.read_bytes(0, &mut found).map_err(|error| Error::engine("read", &error))?;
+        same(&found, &self.model, 0)?;
+        Ok(format!("{} bytes are right", found.len()))
+    }
+
+    fn check(&mut self) -> Outcome {
+        match self.mismatches()? {
+            0 => Ok(String::from("all rows agree")),
+            sectors => Err(wrong(format!("{sectors} sectors disagree"))),
+        }
+    }
+
+    fn mismatches(&mut self) -> Result<u64, Error> {
+        let mut workshop = self.open_to_read()?;
+        let (mut array, _) = workshop.start(Access::ReadOnly, Dirty::Refuse)?;
+        mismatches(&mut array, |_| {})
+    }
+
+    fn find_changed_byte(&mut self) -> Outcome {
+        let path = self.members.first().ok_or_else(|| wrong("no member"))?.clone();
+        let data = Sectors(files::DATA_OFFSET.0).bytes().unwrap_or(0);
+        let at = data.saturating_add(70_000);
+        flip(&path, at)?;
+        let found = self.mismatches()?;
+        flip(&path, at)?;
+        match (found, self.mismatches()?) {
+            (8, 0) => Ok(String::from("found, and put right again")),
+            (found, after) => Err(wrong(format!("{found} sectors disagreed, then {after}"))),
+        }
+    }
+
+    fn lose_under_load(&mut self) -> Outcome {
+        let mut workshop = self.open(Absence::Refuse)?;
+        let (mut array, events) = workshop.start(Access::ReadWrite, Dirty::Refuse)?;
+        let device = array.devices().get_mut(usize::from(PULLED));
+        device.ok_or_else(|| wrong("no such member"))?.pull_after(PULLED_AFTER);
+        load(&mut array, &mut self.model, &mut self.random)?;
+        mark_clean(&mut array)?;
+        let events: Vec<_> = events.try_iter().collect();
+        match events.as_slice() {
+            [Event::MemberFailed { member: MemberIndex(PULLED), .. }] => Ok(format!(
+                "member {PULLED} failed at its write {PULLED_AFTER}, {LOAD_REQUESTS} requests were right"
+            )),
+            other => Err(wrong(format!("not what was expected to happen: {other:?}"))),
+        }
+    }
+
+    fn lose_file(&mut self) -> Outcome {
+        let path = self.members.get(usize::from(REMOVED)).ok_or_else(|| wrong("no such member"))?;
+        std::fs::remove_file(path).map_err(|source| Error::Open { image: path.clone(), source })?;
+        self.members.retain(|member| member.exists());
+        let assembled = Assembled::open(&self.members, Purpose::Read)?;
+        let left_out: Vec<_> = assembled.left_out().collect();
+        drop(assembled);
+        match left_out.as_slice() {
+            [one] if one.contains(&format!("member{PULLED}.img")) => {}
+            other => return Err(wrong(format!("member {PULLED} is not left out: {other:?}"))),
+        }
+        self.members.retain(|member| !member.ends_with(format!("member{PULLED}.img")));
+        self.read_all()
+    }
+
+    fn refuse_unnamed(&mut self) -> Outcome {
+        let assembled = Assembled::open(&self.members, Purpose::Write)?;
+        refused(assembled.into_writable(Absence::Refuse, Dirty::Refuse))
+    }
+
+    fn write_degraded(&mut self) -> Outcome {
+        let mut workshop = self.open(Absence::Record)?;
+        let (mut array, _) = workshop.start(Access::ReadWrite, Dirty::Refuse)?;
+        load(&mut array, &mut self.model, &mut self.random)?;
+        mark_clean(&mut array)?;
+        Ok(format!("{LOAD_REQUESTS} requests were right"))
+    }
+
+    fn refuse_third(&mut self) -> Outcome {
+        let few: Vec<_> = self.members.iter().skip(1).cloned().collect();
+        refused(Assembled::open(&few, Purpose::Read)?.into_readable(Dirty::Refuse))
+    }
+
+    fn open(&self, absence: Absence) -> Result<Workshop<Pluggable>, Error> {
+        let assembled = Assembled::open(&self.members, Purpose::Write)?;
+        Ok(assembled.into_writable(absence, Dirty::Refuse)?.map_devices(Pluggable::new))
+    }
+
+    fn open_to_read(&self) -> Result<Workshop<Pluggable>, Error> {
+        let assembled = Assembled::open(&self.members, Purpose::Read)?;
+        Ok(assembled.into_readable(Dirty::Refuse)?.map_devices(Pluggable::new))
+    }
+}
+
+/// Writes to the array and to the model of it.
+fn write(
+    array: &mut Array<'_, Pluggable>,
+    model: &mut [u8],
+    at: u64,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    array
+        .write_bytes(at, bytes, Durability::Cached)
+        .map_err(|error| Error::engine("write", &error))?;
+    let range = range(at, bytes.len()).and_then(|range| model.get_mut(range));
+    range.ok_or_else(|| wrong("the model is too short"))?.copy_from_slice(bytes);
+    Ok(())
+}
+
+/// Reads and writes anywhere, and compares what is read.
+fn load(
+    array: &mut Array<'_, Pluggable>,
+    model: &mut [u8],
+    random: &mut Random,
+) -> Result<(), Error> {
+    let size = u64::try_from(model.len()).unwrap_or(0);
+    for request in 0..LOAD_REQUESTS {
+        let at = random.below(size);
+        let length = random.below(LOAD_BYTES_MAX.min(size.saturating_sub(at))).saturating_add(1);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        if request % 3 == 0 {
+            array.read_bytes(at, &mut bytes).map_err(|error| Error::engine("read", &error))?;
+            let range = range(at, bytes.len()).and_then(|range| model.get(range));
+            same(&bytes, range.unwrap_or_default(), at)?;
+        } else {
+            bytes.fill_with(|| random.byte());
+            write(array, model, at, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn mark_clean(array: &mut Array<'_, Pluggable>) -> Result<(), Error> {
+    array.mark_clean().map_err(|error| Error::engine("mark clean", &error))
+}
+
+fn range(at: u64, length: usize) -> Option<core::ops::Range<usize>> {
+    let start = usize::try_from(at).ok()?;
+    Some(start..start.checked_add(length)?)
+}
+
+fn same(found: &[u8], expected: &[u8], at: u64) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    let first =
+        found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();
+    Err(wrong(format!("wrong content {first} bytes behind {at}")))
+}
+
+fn refused<T>(result: Result<T, Error>) -> Outcome {
+    match result {
+        Err(Error::Refused(why)) => Ok(format!("refused ({why})")),
+        Err(error) => Err(error),
+        Ok(_) => Err(wrong("not refused")),
+    }
+}
+
+fn flip(path: &Path, at: u64) -> Result<(), Error> {
+    let change = || {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at)?;
+        file.write_all_at(&byte.map(|byte| byte ^ 0x10), at)
+    };
+    change().map_err(|source| Error::Open { image: path.to_path_buf(), source })
+}
+
+fn wrong(what: impl Display) -> Error {
+    Error::Inconsistent(what.to_string())
+}
+
+fn print(line: &str) -> Result<(), Error> {
+    writeln!(stdout(), "{line}").map_err(Error::output)
+}
+
+/// Numbers that look random and are the same in every run.
+struct Random(u64);
+
+impl Random {
+    const fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0.wrapping_shr(33)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next().checked_rem(end).unwrap_or(0)
+    }
+
+    const fn byte(&mut self) -> u8 {
+        let [byte, ..] = self.next().to_le_bytes();
+        byte
+    }
+}

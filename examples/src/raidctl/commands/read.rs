@@ -1,0 +1,48 @@
+//! `read`: the array's content to standard output.
+
+use crate::array::{Assembled, Names};
+use crate::cli;
+use crate::exit::Error;
+use crate::images::Purpose;
+use crate::progress::Progress;
+use crate::stream::{copy_out, unbuffered};
+use core::ops::Range;
+use raid_core::engine::Access;
+
+pub(super) fn run(arguments: &cli::Read) -> Result<(), Error> {
+    let assembled = Assembled::open(&arguments.members.images, Purpose::Read)?;
+    let size = assembled.assembly.geometry.size().bytes().unwrap_or(u64::MAX);
+    let range = range(arguments.offset, arguments.length, size)?;
+    let names = Names::of(&assembled);
+    let dirty = arguments.force.dirty;
+    let mut workshop = assembled.into_readable(dirty)?;
+    let (mut array, events) = workshop.start(Access::ReadOnly, dirty)?;
+
+    let mut output = unbuffered(std::io::stdout()).map_err(Error::Output)?;
+    let mut progress = Progress::new("read", range.end.saturating_sub(range.start));
+    let losses = copy_out(&mut array, &events, range, &mut output, |bytes, events| {
+        events.iter().for_each(|event| names.say(*event));
+        progress.advance(bytes);
+    })?;
+    match losses.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Lost(format!(
+            "bytes {} are lost and were given as zeroes: more members fail there than the redundancy makes up for",
+            losses.list()
+        ))),
+    }
+}
+
+/// The bytes asked for, if the array has them.
+fn range(offset: u64, length: Option<u64>, size: u64) -> Result<Range<u64>, Error> {
+    let end = match length {
+        Some(length) => offset.checked_add(length),
+        None => Some(size),
+    };
+    match end {
+        Some(end) if offset <= end && end <= size => Ok(offset..end),
+        Some(_) | None => {
+            Err(Error::Usage(format!("the range leaves the array, which ends at byte {size}")))
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `status`: the array that the images make.
+
+use crate::array::{Assembled, place_of};
+use crate::cli;
+use crate::exit::Error;
+use crate::images::Purpose;
+use crate::report::{self, Action, Member, Standing, State, Status};
+use raid_core::engine::Fate;
+use raid_core::geometry::{Geometry, Layout};
+use raid_core::md::LeftOut;
+use raid_core::members::MemberState;
+use raid_core::metadata::Consistency;
+use raid_core::units::{DeviceIndex, Sectors};
+
+pub(super) fn run(arguments: &cli::Status) -> Result<(), Error> {
+    let assembled = Assembled::open(&arguments.members.images, Purpose::Read)?;
+    assembled.say_what_is_left_out();
+    report::print(&status(&assembled)?, arguments.output.format)
+}
+
+fn status(assembled: &Assembled) -> Result<Status, Error> {
+    let assembly = &assembled.assembly;
+    let geometry = &assembly.geometry;
+    let members = members(assembled);
+    let whole = members.iter().all(|member| match member.state {
+        Standing::InSync | Standing::Spare => true,
+        Standing::Rebuilding | Standing::Failed | Standing::Missing => false,
+    });
+    let state = match (assembled.fate()?, whole) {
+        (Fate::Failed, _) => State::Failed,
+        (Fate::Serving, false) => State::Degraded,
+        (Fate::Serving, true) => State::Clean,
+    };
+    let rebuilding = members.iter().any(|member| member.state == Standing::Rebuilding);
+    Ok(Status {
+        level: geometry.layout().md_level(),
+        layout: geometry.layout().to_string(),
+        chunk_bytes: chunk_bytes(geometry),
+        raid_members: geometry.members(),
+        size_bytes: geometry.size().bytes().unwrap_or(u64::MAX),
+        state,
+        members,
+        events: assembly.events,
+        uuid: assembly.array_uuid.to_string(),
+        name: assembly.name.to_string(),
+        dirty: assembly.consistency != Consistency::Clean,
+        action: match (rebuilding, assembly.consistency) {
+            (true, _) => Action::Recovery,
+            (false, Consistency::InSyncTo(mark)) if mark > Sectors::ZERO => Action::Resync,
+            (false, Consistency::InSyncTo(_) | Consistency::Clean) => Action::Idle,
+        },
+        reshape: None,
+    })
+}
+
+/// Level 1 has no chunks.
+fn chunk_bytes(geometry: &Geometry) -> u64 {
+    match geometry.layout() {
+        Layout::Raid1 => 0,
+        Layout::Raid0 | Layout::Raid4 | Layout::Raid5(_) | Layout::Raid6(_) | Layout::Raid10(_) => {
+            geometry.chunk().bytes().unwrap_or(0)
+        }
+    }
+}
+
+/// Every place in order, then what has none.
+fn members(assembled: &Assembled) -> Vec<Member> {
+    let assembly = &assembled.assembly;
+    let image = |device: DeviceIndex| Some(assembled.path(device).display().to_string());
+    let failed_at = |slot: u16| {
+        let of_place = |left_out: &&LeftOut| place_of(assembled, left_out.device) == Some(slot);
+        assembly.left_out.iter().find(of_place)
+    };
+    let mut members = Vec::new();
+    for (seat, slot) in assembly.places.iter().zip(0_u16..) {
+        let (state, image) = match (seat, failed_at(slot)) {
+            (Some(seat), _) => match seat.state {
+                MemberState::InSync => (Standing::InSync, image(seat.device)),
+                MemberState::Rebuilding { .. } => (Standing::Rebuilding, image(seat.device)),
+                MemberState::Failed => (Standing::Failed, image(seat.device)),
+                MemberState::Missing => (Standing::Missing, None),
+            },
+            (None, Some(left_out)) => (Standing::Failed, image(left_out.device)),
+            (None, None) => (Standing::Missing, None),
+        };
+        members.push(Member { slot: Some(slot), state, image });
+    }
+    for spare in &assembly.spares {
+        members.push(Member { slot: None, state: Standing::Spare, image: image(*spare) });
+    }
+    members
+}

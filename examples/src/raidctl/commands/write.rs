@@ -1,0 +1,54 @@
+//! `write`: standard input into the array.
+
+use crate::array::{Assembled, Names, say_events};
+use crate::cli;
+use crate::exit::Error;
+use crate::images::Purpose;
+use crate::progress::Progress;
+use crate::stream::{Copied, copy_in, unbuffered};
+use raid_core::engine::Access;
+use std::fs::File;
+use std::io::Seek;
+
+pub(super) fn run(arguments: &cli::Write) -> Result<(), Error> {
+    let offset = arguments.offset;
+    let assembled = Assembled::open(&arguments.members.images, Purpose::Write)?;
+    let size = assembled.assembly.geometry.size().bytes().unwrap_or(u64::MAX);
+    let mut input = unbuffered(std::io::stdin()).map_err(Error::Input)?;
+    let length = known_length(&mut input);
+    if offset.checked_add(length.unwrap_or(0)).is_none_or(|end| end > size) {
+        return Err(beyond(size, 0));
+    }
+    let names = Names::of(&assembled);
+    let dirty = arguments.force.dirty;
+    let mut workshop = assembled.into_writable(arguments.degraded, dirty)?;
+    let (mut array, events) = workshop.start(Access::ReadWrite, dirty)?;
+
+    let mut progress = Progress::new("write", length.unwrap_or(size));
+    let copied = copy_in(&mut array, &mut input, offset, |bytes| progress.advance(bytes));
+    // What could not be written leaves the array marked as dirty.
+    let ended = match &copied {
+        Ok(_) | Err(Error::Input(_)) => {
+            array.mark_clean().map_err(|error| Error::engine("mark the array clean", &error))
+        }
+        Err(_) => Ok(()),
+    };
+    say_events(&events, &names);
+    match (copied?, ended?) {
+        (Copied::All { .. }, ()) => Ok(()),
+        (Copied::Beyond { bytes }, ()) => Err(beyond(size, bytes)),
+    }
+}
+
+fn beyond(size: u64, written: u64) -> Error {
+    Error::Usage(format!(
+        "the input reaches beyond the end of the array, which is at byte {size}; {written} bytes were written"
+    ))
+}
+
+/// How much there is to read, where the input is a file.
+fn known_length(input: &mut File) -> Option<u64> {
+    let metadata = input.metadata().ok().filter(|metadata| metadata.is_file())?;
+    let position = input.stream_position().ok()?;
+    metadata.len().checked_sub(position)
+}

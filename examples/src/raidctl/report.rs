@@ -1,0 +1,157 @@
+//! What commands print: for people, or as JSON.
+
+use crate::cli::Format;
+use crate::exit::Error;
+use core::fmt::{self, Display};
+use serde::Serialize;
+use std::io::{Write, stdout};
+
+/// Prints a report on standard output.
+pub(crate) fn print(report: &(impl Display + Serialize), format: Format) -> Result<(), Error> {
+    let mut text = match format {
+        Format::Text => report.to_string(),
+        Format::Json => {
+            serde_json::to_string(report).map_err(|error| Error::Output(error.into()))?
+        }
+    };
+    text.push('\n');
+    let mut output = stdout().lock();
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(Error::output)
+}
+
+/// What a check found.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Scrubbed {
+    pub(crate) mismatch_sectors: u64,
+    pub(crate) repaired_sectors: u64,
+    pub(crate) located: Vec<Located>,
+}
+
+/// A wrong block whose member is known.
+#[derive(Debug, Serialize)]
+pub(crate) struct Located {
+    pub(crate) member: u8,
+    pub(crate) sector: u64,
+}
+
+impl Display for Scrubbed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mismatch_sectors: {}", self.mismatch_sectors)
+    }
+}
+
+/// The assembled array.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "JSON says true or false")]
+pub(crate) struct Status {
+    pub(crate) level: i32,
+    pub(crate) layout: String,
+    pub(crate) chunk_bytes: u64,
+    pub(crate) raid_members: u8,
+    pub(crate) size_bytes: u64,
+    pub(crate) state: State,
+    pub(crate) members: Vec<Member>,
+    pub(crate) events: u64,
+    pub(crate) uuid: String,
+    pub(crate) name: String,
+    pub(crate) dirty: bool,
+    pub(crate) action: Action,
+    pub(crate) reshape: Option<Reshape>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Clean,
+    Degraded,
+    Failed,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Member {
+    pub(crate) slot: Option<u16>,
+    pub(crate) state: Standing,
+    pub(crate) image: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Standing {
+    InSync,
+    Rebuilding,
+    Spare,
+    Failed,
+    Missing,
+}
+
+/// What the metadata shows to be unfinished.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    Idle,
+    Resync,
+    Recovery,
+}
+
+/// A reshape on record. Arrays that have one are refused so far.
+#[derive(Debug, Serialize)]
+pub(crate) enum Reshape {}
+
+impl Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "array {} {}", self.uuid, self.name)?;
+        write!(f, "level {}", self.level)?;
+        if self.layout != "-" {
+            write!(f, ", {}", self.layout)?;
+        }
+        if self.level != 1 {
+            write!(f, ", {} KiB chunks", self.chunk_bytes / 1024)?;
+        }
+        let in_place = || self.members.iter().filter(|member| member.state != Standing::Spare);
+        let up = in_place().filter(|member| member.state == Standing::InSync).count();
+        let marks: String = (0..u16::from(self.raid_members)).map(|slot| self.mark(slot)).collect();
+        writeln!(f, ", {} bytes [{}/{up}] [{marks}]", self.size_bytes, self.raid_members)?;
+        let state = match (self.state, self.dirty) {
+            (State::Clean, false) => "clean",
+            (State::Clean, true) => "dirty: not stopped cleanly",
+            (State::Degraded, false) => "degraded",
+            (State::Degraded, true) => "degraded and dirty: not stopped cleanly",
+            (State::Failed, _) => "failed: too few members",
+        };
+        write!(f, "state {state}, {} events", self.events)?;
+        match self.action {
+            Action::Idle => {}
+            Action::Resync => write!(f, ", resync unfinished")?,
+            Action::Recovery => write!(f, ", recovery unfinished")?,
+        }
+        for member in &self.members {
+            match member.slot {
+                Some(slot) => write!(f, "\n  {slot:>3}  {:<10}", member.state)?,
+                None => write!(f, "\n    -  {:<10}", member.state)?,
+            }
+            if let Some(image) = &member.image {
+                write!(f, "  {image}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Status {
+    fn mark(&self, slot: u16) -> char {
+        let up = |member: &Member| member.slot == Some(slot) && member.state == Standing::InSync;
+        if self.members.iter().any(up) { 'U' } else { '_' }
+    }
+}
+
+impl Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::InSync => "in sync",
+            Self::Rebuilding => "rebuilding",
+            Self::Spare => "spare",
+            Self::Failed => "failed",
+            Self::Missing => "missing",
+        })
+    }
+}

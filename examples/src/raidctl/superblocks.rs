@@ -1,0 +1,56 @@
+//! Finds the superblock of an image.
+
+use crate::images::Image;
+use raid_core::md::{Block, Minor, SUPERBLOCK_BYTES, Superblock, SuperblockError};
+use raid_core::units::DeviceSector;
+use std::io;
+
+/// A superblock, and the bytes that it was read from.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) superblock: Superblock,
+    pub(crate) block: Block,
+}
+
+/// Why an image bears no superblock that can be used.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    Superblock(SuperblockError),
+    Read(io::Error),
+}
+
+/// The superblock of an image, wherever it lies. Of several, left behind by older arrays, the one that was created
+/// last.
+pub(crate) fn find(image: &Image) -> Result<Box<Found>, Unusable> {
+    let mut newest: Option<Box<Found>> = None;
+    let mut wrong = Unusable::Superblock(SuperblockError::NotMd);
+    for minor in Minor::ALL {
+        let Some(at) = minor.position(image.size()) else { continue };
+        match look(image, at) {
+            Ok(found) => {
+                let created = |found: &Found| found.superblock.creation_time.seconds();
+                if newest.as_ref().is_none_or(|newest| created(newest) < created(&found)) {
+                    newest = Some(found);
+                }
+            }
+            Err(Unusable::Superblock(SuperblockError::NotMd)) => {}
+            Err(error) => wrong = more_telling(wrong, error),
+        }
+    }
+    newest.ok_or(wrong)
+}
+
+fn look(image: &Image, at: DeviceSector) -> Result<Box<Found>, Unusable> {
+    let mut block = [0; SUPERBLOCK_BYTES];
+    image.read_at(at, &mut block).map_err(Unusable::Read)?;
+    let superblock = Superblock::parse(&block, at).map_err(Unusable::Superblock)?;
+    Ok(Box::new(Found { superblock, block }))
+}
+
+/// The first error that is more than "nothing here".
+fn more_telling(known: Unusable, new: Unusable) -> Unusable {
+    match known {
+        Unusable::Superblock(SuperblockError::NotMd) => new,
+        Unusable::Superblock(_) | Unusable::Read(_) => known,
+    }
+}

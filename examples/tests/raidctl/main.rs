@@ -1,0 +1,19 @@
+//! raidctl as its users see it: on arrays that the Linux kernel made, whole, degraded, broken and forged.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails says so by panicking"
+)]
+
+mod array;
+mod assembly;
+mod bad_input;
+mod commands;
+mod golden;
+mod superblocks;
+mod tool;
+mod writes;
