@@ -1,0 +1,9 @@
+//! The bodies of the fuzz targets, as functions: the fuzzer runs them on what it makes up, and the tests on what
+//! is kept in `corpus`.
+//!
+//! A body panics where a promise is broken, and returns otherwise.
+
+mod content;
+mod host;
+pub mod operations;
+pub mod superblock;
