@@ -67,3 +67,7 @@ const NOTHING: Plan = Plan {
     unserved: MemberSet::NONE,
     block: MemberIndex(0),
 };
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test that panics has failed, and says where")]
+mod tests;

@@ -242,3 +242,7 @@ const fn stage(source: Source) -> Option<Task> {
         Source::Staged | Source::Zeroes => Some(Task::Stage),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test that panics has failed, and says where")]
+mod tests;

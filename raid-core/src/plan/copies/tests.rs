@@ -1,0 +1,80 @@
+//! The plan for copies: every state of every copy, every source.
+
+use super::*;
+use crate::plan::Redundancy::{InSync, Unknown};
+
+/// What a copy is to the operation: its block can be read, its member takes writes, and it was found unreadable here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    Valid,
+    Faulted,
+    Stale,
+    Lost,
+}
+
+const STATES: [Is; 4] = [Is::Valid, Is::Faulted, Is::Stale, Is::Lost];
+
+fn judge(states: &[Is], at: Snapshot) {
+    let is = |member: MemberIndex| states[member.index()];
+    let count = u8::try_from(states.len()).unwrap();
+    let copies = MemberSet::first(count);
+    let plan = ChunkPlan::new(copies, at);
+    let valid = (0..count).map(MemberIndex).find(|member| is(*member) == Is::Valid);
+    for transfer in [Transfer::Direct, Transfer::Staged] {
+        let read = plan.read(transfer);
+        match valid {
+            Some(first) => {
+                assert_eq!((read.reads, read.block), (MemberSet::only(first), first));
+                assert_eq!(read.writes, at.faulted, "what is faulted is mended, and nothing else");
+                assert!(read.unserved.is_empty());
+            }
+            None => {
+                assert_eq!(read.unserved, copies);
+                assert!(read.reads.is_empty() && read.writes.is_empty());
+            }
+        }
+    }
+    // After a write one copy at least has to be valid: a copy that is being rebuilt is not, even if it is written.
+    let keeps = states.iter().any(|is| matches!(is, Is::Valid | Is::Faulted));
+    for source in [Source::Direct, Source::Staged, Source::Zeroes] {
+        match plan.write(source) {
+            Ok(write) => {
+                assert!(keeps);
+                assert!(write.reads.is_empty());
+                assert_eq!(write.writes, copies.difference(at.unwritable));
+                assert!(write.writes.contains(write.block));
+                assert_eq!(write.tasks.iter().count(), usize::from(source != Source::Direct));
+            }
+            Err(error) => assert!(!keeps && error == NoPlan::Unrecoverable),
+        }
+    }
+    let whole = states.iter().all(|is| *is == Is::Valid) && states.len() > 1;
+    assert_eq!(plan.check().is_ok(), whole);
+}
+
+#[test]
+fn every_plan_for_copies_is_right() {
+    for count in 1..=4_u32 {
+        for number in 0..4_u32.pow(count) {
+            let states: [Is; 4] = core::array::from_fn(|member| {
+                STATES[usize::try_from(number >> (2 * member) & 3).unwrap()]
+            });
+            let states = &states[..usize::try_from(count).unwrap()];
+            let set = |which: fn(Is) -> bool| -> MemberSet {
+                let places = states.iter().zip(0..).filter(|(is, _)| which(**is));
+                places.map(|(_, member)| MemberIndex(member)).collect()
+            };
+            for redundancy in [InSync, Unknown] {
+                judge(
+                    states,
+                    Snapshot {
+                        unreadable: set(|is| is != Is::Valid),
+                        unwritable: set(|is| is == Is::Lost),
+                        faulted: set(|is| is == Is::Faulted),
+                        redundancy,
+                    },
+                );
+            }
+        }
+    }
+}
