@@ -8,6 +8,8 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod alignment;
+mod marks;
 mod media;
 mod mirrors;
 mod rejected;

@@ -1,0 +1,138 @@
+//! I/O limits: what a device cannot take goes through a lane or is refused; it is never sent to fail.
+
+use raid_core::blocking::{Array, Error, Keeper, Parts};
+use raid_core::engine::{Access, Dirty, Memory, Refusal, RequestSlot, Setup, Slot};
+use raid_core::host::{Durability, Fault};
+use raid_core::io_limits::IoLimits;
+use raid_core::metadata::{Consistency, Record};
+use raid_core::request::Stability;
+use raid_core::units::{Lba, MemberIndex, Sectors};
+use raid_sim::device::RamDevice;
+use raid_sim::rules::{Action, Rule};
+use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim, Wish};
+use raid_simd::Kernels;
+
+use crate::setups::{self, CHUNK};
+
+fn limits(block: u32, memory: u32, transfer: u64) -> IoLimits {
+    IoLimits {
+        logical_block_bytes: block,
+        memory_alignment_bytes: memory,
+        transfer_max: Sectors(transfer),
+    }
+}
+
+/// Forgets what it is told.
+struct Forgets;
+
+impl Keeper<RamDevice> for Forgets {
+    fn record(&mut self, _: MemberIndex, _: &mut RamDevice, _: &Record) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Memory at a multiple of 4 KiB plus `shift`.
+struct Aligned(Vec<u8>, usize);
+
+impl Aligned {
+    fn new(length: usize, shift: usize) -> Self {
+        let bytes = vec![0; length + 8192];
+        let start = bytes.as_ptr().addr().next_multiple_of(4096) - bytes.as_ptr().addr() + shift;
+        Self(bytes, start)
+    }
+
+    fn bytes(&mut self, length: usize) -> &mut [u8] {
+        &mut self.0[self.1..][..length]
+    }
+}
+
+/// Runs `test` with an array behind the blocking front-end. Its lanes are aligned to 4 KiB.
+fn blocking(
+    blueprint: &Blueprint,
+    devices: &mut [RamDevice],
+    test: impl FnOnce(&mut Array<'_, RamDevice, Forgets>),
+) {
+    let setup = Setup {
+        geometry: blueprint.geometry,
+        seats: &blueprint.seats,
+        consistency: Consistency::Clean,
+        events: 0,
+        lane: blueprint.lane,
+        access: blueprint.access,
+        dirty: Dirty::Refuse,
+    };
+    let mut slots = [Slot::FREE; 2];
+    let mut requests = [RequestSlot::FREE; 1];
+    let length = 2 * devices.len() * blueprint.lane.memory_bytes().unwrap();
+    let mut lanes = Aligned::new(length, 0);
+    let parts =
+        Parts { devices, keeper: Forgets, lanes: lanes.bytes(length), kernels: Kernels::detect() };
+    let memory = Memory { slots: &mut slots, requests: &mut requests };
+    test(&mut Array::new(&setup, memory, parts).unwrap());
+}
+
+#[test]
+fn misaligned_memory_goes_through_lanes_both_ways() {
+    for shift in [0, 1, 512, 0xC00] {
+        let demands = limits(512, 4096, 2048);
+        let blueprint = setups::raid6(5).limited(demands);
+        let before = setups::content(&blueprint, 3);
+        let mut after = before.clone();
+        let other = setups::content(&blueprint, 4);
+        let mut devices = blueprint.devices(&before);
+        for device in &mut devices {
+            (device.limits, device.demands) = (demands, demands);
+        }
+        for (at, sectors) in [(0, 8), (1, 7), (0, 3 * CHUNK), (5, 3 * CHUNK), (60, 16)] {
+            setups::overlay(&mut after, &other, at, sectors);
+            let length = usize::try_from(sectors).unwrap() * 512;
+            let mut memory = Aligned::new(length, shift);
+            let bytes = memory.bytes(length);
+            bytes.copy_from_slice(setups::part(&other, at, sectors));
+            blocking(&blueprint, &mut devices, |array| {
+                assert_eq!(array.write(Lba(at), bytes, Durability::Cached), Ok(()));
+                bytes.fill(0);
+                assert_eq!(array.read(Lba(at), bytes), Ok(()));
+                assert!(bytes == setups::part(&after, at, sectors));
+            });
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_no_multiple_of_the_block_is_refused_and_told_what_is_needed() {
+    let blueprint = setups::raid5(4).limited(limits(4096, 512, 2048));
+    let content = setups::content(&blueprint, 8);
+    let mut lent = Lent::to(&blueprint);
+    let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&content));
+    let needed = Sectors(8);
+    for (at, sectors) in [(1, 8), (8, 7), (4, 4), (0, 1)] {
+        let refusal = Err(Refusal::Alignment { needed });
+        assert_eq!(sim.start(setups::read(at, sectors)), refusal);
+        assert_eq!(sim.start(setups::write(&content, at, sectors)), refusal);
+        assert_eq!(sim.start(Wish::Zeroes { at, sectors }), refusal);
+    }
+    let says = Refusal::Alignment { needed }.to_string();
+    assert!(says.contains("multiples of 8 sectors"), "{says}");
+    sim.run();
+    assert!(sim.host.trace.is_empty());
+}
+
+#[test]
+fn no_command_is_longer_than_the_members_take() {
+    // The host checks each command.
+    for transfer in [8, 9, 15, 16, 24, 63] {
+        let blueprint = setups::raid6(5).limited(limits(512, 1, transfer));
+        let before = setups::content(&blueprint, 9);
+        let other = setups::content(&blueprint, 10);
+        let mut after = before.clone();
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&before));
+        for (at, sectors) in [(0, 6 * CHUNK), (3, 200), (61, 9)] {
+            assert!(sim.request(setups::write(&other, at, sectors)).result.is_ok());
+            setups::overlay(&mut after, &other, at, sectors);
+            let answer = sim.request(setups::read(at, sectors));
+            assert!(answer.memory == setups::part(&after, at, sectors));
+        }
+    }
+}
