@@ -28,6 +28,19 @@ pub enum Operation {
     Check,
 }
 
+impl Operation {
+    /// The same operation, taking its way through lanes: they are aligned as every device asks.
+    pub(crate) const fn through_lanes(self) -> Self {
+        match self {
+            Self::Read(Transfer::Direct | Transfer::Staged) => Self::Read(Transfer::Staged),
+            Self::Write(Source::Direct | Source::Staged, durability) => {
+                Self::Write(Source::Staged, durability)
+            }
+            Self::Write(Source::Zeroes, _) | Self::Check => self,
+        }
+    }
+}
+
 /// How read data reaches the requester.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transfer {

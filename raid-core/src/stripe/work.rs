@@ -73,7 +73,9 @@ impl Work {
     pub(crate) fn narrowed(&self) -> Option<Self> {
         match self.piece {
             Piece::Whole if self.whole.pieces() > 1 => {
-                Some(Self { piece: Piece::Unit(0), ..*self })
+                // A unit may start where the requester's memory is less aligned than at the rectangle's start.
+                let operation = self.operation.through_lanes();
+                Some(Self { operation, piece: Piece::Unit(0), ..*self })
             }
             Piece::Whole | Piece::Unit(_) => None,
         }

@@ -100,6 +100,64 @@ fn misaligned_memory_goes_through_lanes_both_ways() {
 }
 
 #[test]
+fn pieces_of_a_rectangle_are_as_aligned_as_the_devices_ask() {
+    // A rectangle starts one sector into its chunk; its units, done one by one after a media fault, start seven
+    // sectors further on in the requester's memory, which the devices do not take.
+    for (block, memory, at, sectors) in
+        [(512, 4096, 1, 40), (512, 1024, 3, 61), (4096, 4096, 8, 56)]
+    {
+        for blueprint in [setups::raid5(4), setups::raid1(2), setups::raid10()] {
+            for stability in [Stability::Stable, Stability::Volatile] {
+                let demands = limits(block, memory, 2048);
+                let blueprint = blueprint.clone().limited(demands);
+                let content = setups::content(&blueprint, 5);
+                let mut devices = blueprint.devices(&content);
+                for device in &mut devices {
+                    (device.limits, device.demands) = (demands, demands);
+                }
+                devices[0].medium.spoil(DATA_OFFSET + 24..DATA_OFFSET + 25, Fault::Media);
+                let mut lent = Lent::to(&blueprint);
+                let mut sim = Sim::made(&blueprint, &mut lent, devices);
+                let answer = sim.request(Wish::Read { at, sectors, stability });
+                assert!(answer.result.is_ok(), "{:?}", answer.result);
+                assert!(answer.memory == setups::part(&content, at, sectors));
+                assert!(!sim.host.devices[0].medium.is_spoilt(0..100), "mended");
+                assert!(sim.host.lost().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn pieces_of_a_write_are_as_aligned_as_the_devices_ask() {
+    let demands = limits(512, 4096, 2048);
+    for way in ["a read for it fails", "it fails itself"] {
+        let blueprint = setups::raid5(4).limited(demands);
+        let before = setups::content(&blueprint, 6);
+        let other = setups::content(&blueprint, 7);
+        let mut devices = blueprint.devices(&before);
+        for device in &mut devices {
+            (device.limits, device.demands) = (demands, demands);
+        }
+        match way {
+            "a read for it fails" => {
+                devices[1].medium.spoil(DATA_OFFSET + 24..DATA_OFFSET + 25, Fault::Media);
+            }
+            _ => devices[0].rules.push(Rule::on(&[Action::Write], Fault::Media).times(1)),
+        }
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, devices);
+        let answer = sim.request(setups::write(&other, 1, 60));
+        assert!(answer.result.is_ok(), "{:?}", answer.result);
+        let mut after = before;
+        setups::overlay(&mut after, &other, 1, 60);
+        assert!(sim.host.lost().is_empty());
+        let read = raid_sim::sim::read_back(&blueprint, sim.host.devices.clone(), sim.host.lost());
+        assert!(read == Ok(after));
+    }
+}
+
+#[test]
 fn an_address_that_is_no_multiple_of_the_block_is_refused_and_told_what_is_needed() {
     let blueprint = setups::raid5(4).limited(limits(4096, 512, 2048));
     let content = setups::content(&blueprint, 8);
