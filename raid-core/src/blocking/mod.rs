@@ -168,7 +168,12 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         let memory = MemoryAlignment::of_segments(
             segments.iter().map(|segment| (segment.as_ptr().addr(), segment.len())),
         );
-        let request = Request::read(at, sectors, memory, Stability::Stable);
+        // A device takes one run of memory: what may lie across two segments goes through lanes.
+        let stability = match segments.len() {
+            0 | 1 => Stability::Stable,
+            _ => Stability::Volatile,
+        };
+        let request = Request::read(at, sectors, memory, stability);
         self.run(request, CallerMemory::Target(segments)).map(|_| ())
     }
 

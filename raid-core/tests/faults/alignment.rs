@@ -72,6 +72,49 @@ fn blocking(
 }
 
 #[test]
+fn two_odd_segments_are_served_through_lanes() {
+    // 4 KiB in 512 bytes at 0xC00 and 3,584 bytes elsewhere, against members that take no such memory.
+    for memory in [1, 512, 4096] {
+        for blueprint in [setups::raid5(4), setups::raid1(2), setups::raid10()] {
+            let demands = limits(512, memory, 2048);
+            let blueprint = blueprint.limited(demands);
+            let content = setups::content(&blueprint, 1);
+            let mut devices = blueprint.devices(&content);
+            for device in &mut devices {
+                (device.limits, device.demands) = (demands, demands);
+            }
+            let mut head = Aligned::new(512, 0xC00);
+            let mut tail = Aligned::new(3584, 0x10);
+            blocking(&blueprint, &mut devices, |array| {
+                let (head, tail) = (head.bytes(512), tail.bytes(3584));
+                assert_eq!(array.read_segments(Lba(24), &mut [head, tail]), Ok(()));
+                let wanted = setups::part(&content, 24, 8);
+                assert!(head == &wanted[..512] && tail == &wanted[512..], "alignment {memory}");
+            });
+            let reads: usize = devices.iter().map(|device| device.count(Action::Read)).sum();
+            assert_eq!(reads, 1, "one command, tried once");
+        }
+    }
+}
+
+#[test]
+fn aligned_segments_are_served_however_long() {
+    for lengths in [[4096, 8192], [8192, 4096], [512, 11776]] {
+        let blueprint = setups::raid5(4);
+        let content = setups::content(&blueprint, 2);
+        let mut devices = blueprint.devices(&content);
+        let mut head = Aligned::new(lengths[0], 0);
+        let mut tail = Aligned::new(lengths[1], 0);
+        blocking(&blueprint, &mut devices, |array| {
+            let (head, tail) = (head.bytes(lengths[0]), tail.bytes(lengths[1]));
+            assert_eq!(array.read_segments(Lba(56), &mut [head, tail]), Ok(()));
+            let wanted = setups::part(&content, 56, 24);
+            assert!(head == &wanted[..lengths[0]] && tail == &wanted[lengths[0]..]);
+        });
+    }
+}
+
+#[test]
 fn misaligned_memory_goes_through_lanes_both_ways() {
     for shift in [0, 1, 512, 0xC00] {
         let demands = limits(512, 4096, 2048);
