@@ -237,3 +237,22 @@ fn no_command_is_longer_than_the_members_take() {
         }
     }
 }
+
+#[test]
+fn a_range_that_is_lost_is_an_error_however_long_it_is() {
+    // Nothing can be issued for any of it, for more steps than one poll takes.
+    let chunk = 4096;
+    let layout = raid_core::geometry::Layout::Raid0;
+    let mut blueprint = Blueprint::new(layout, 2, chunk, chunk);
+    blueprint.access = Access::ReadOnly;
+    let mut devices = blueprint.devices(&vec![7; blueprint.size()]);
+    let blueprint = blueprint.without([MemberIndex(0)].into_iter().collect());
+    blocking(&blueprint, &mut devices, |array| {
+        let mut bytes = vec![0; usize::try_from(chunk).unwrap() * 2 * 512];
+        let result = array.read(Lba(0), &mut bytes);
+        let (at, sectors) = (Lba(0), Sectors(8));
+        let lost = raid_core::host::Failure::Unrecoverable { at, sectors };
+        assert_eq!(result, Err(Error::Failed(lost)));
+        assert!(bytes[bytes.len() / 2..].iter().all(|byte| *byte == 7), "the rest is served");
+    });
+}
