@@ -13,7 +13,7 @@ use super::{Consistency, Record};
 use crate::batch::{Batch, Results, Round, Settled};
 use crate::host::{Busy, Command, Completion, Misuse, Token};
 use crate::members::MemberSet;
-use crate::units::{Generation, MemberIndex};
+use crate::units::{Generation, MemberIndex, Sectors};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Writer {
@@ -33,7 +33,7 @@ pub(crate) struct Writer {
 enum State {
     /// Nothing is in flight.
     Idle,
-    /// Data that the record will call clean is being made durable.
+    /// Data that the record will vouch for is being made durable.
     Barrier(Flight),
     /// The record is being written.
     Write(Flight),
@@ -177,8 +177,9 @@ impl Writer {
         };
         let flight = Flight { record, io: Batch::of(facts.present) };
         self.enter(match facts.consistency {
-            Consistency::Clean => State::Barrier(flight),
-            Consistency::InSyncTo(_) => State::Write(flight),
+            // It vouches for nothing, so nothing has to be durable before it.
+            Consistency::InSyncTo(Sectors::ZERO) => State::Write(flight),
+            Consistency::Clean | Consistency::InSyncTo(_) => State::Barrier(flight),
         });
     }
 

@@ -145,6 +145,30 @@ fn a_dirty_array_without_a_member_is_refused() {
 }
 
 #[test]
+fn the_clean_mark_comes_after_a_flush_even_if_only_part_is_vouched_for() {
+    for consistency in [Consistency::Clean, Consistency::InSyncTo(Sectors(2 * CHUNK))] {
+        let mut blueprint = setups::raid5(4);
+        blueprint.consistency = consistency;
+        let content = setups::content(&blueprint, 9);
+        let mut lent = Lent::to(&blueprint);
+        let devices = blueprint.devices(&content);
+        let mut sim = Sim::made(&blueprint, &mut lent, devices);
+        assert!(sim.request(setups::write(&content, 0, CHUNK)).result.is_ok());
+        assert!(sim.request(Wish::MarkClean).result.is_ok());
+        let records = |command: &Command| match command {
+            Command::Record { record, .. } => Some(record.consistency),
+            _ => None,
+        };
+        let commands: Vec<Command> = sim.host.commands().collect();
+        let last_write = commands.iter().rposition(|it| matches!(it, Command::Write { .. }));
+        let vouching = commands.iter().position(|it| records(it) == Some(consistency));
+        let between = &commands[last_write.unwrap()..vouching.unwrap()];
+        let flushes = between.iter().filter(|it| matches!(it, Command::Flush { .. })).count();
+        assert_eq!(flushes, 4, "what the record vouches for is durable before it: {consistency:?}");
+    }
+}
+
+#[test]
 fn a_read_only_array_is_not_written_whatever_fails() {
     for fault in [Fault::Media, Fault::Integrity, Fault::Transport, Fault::Gone] {
         for bad in 0..4 {
