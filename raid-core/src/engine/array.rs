@@ -91,6 +91,15 @@ impl Array {
             }
         }
         data_is_aligned(setup.seats, limits.logical_block())?;
+        for seat in seats.iter_mut().flatten() {
+            if let MemberState::Rebuilding { valid_to } = &mut seat.state {
+                *valid_to = whole_blocks(*valid_to, &limits);
+            }
+        }
+        let vouched = match setup.consistency {
+            Consistency::Clean => Consistency::Clean,
+            Consistency::InSyncTo(mark) => Consistency::InSyncTo(whole_blocks(mark, &limits)),
+        };
         let lacking = !absent.union(rebuilding).is_empty();
         match (setup.consistency, setup.dirty, geometry) {
             // A copy is a copy, in sync or not; parity that does not fit makes up blocks.
@@ -108,7 +117,7 @@ impl Array {
             fate,
             access: setup.access,
             dirty: setup.dirty,
-            vouched: setup.consistency,
+            vouched,
             mark: Mark::Clean,
             writer: Writer::new(setup.events),
             limits,
@@ -364,6 +373,12 @@ impl Array {
 enum Validity {
     Valid,
     Stale,
+}
+
+/// A mark counts up to the last logical block that lies below it whole: commands stop at marks.
+fn whole_blocks(mark: Sectors, limits: &IoLimits) -> Sectors {
+    let over = mark.0.checked_rem(limits.logical_block().0).unwrap_or(0);
+    mark.saturating_sub(Sectors(over))
 }
 
 fn data_is_aligned(seats: &[Option<Seat>], block: Sectors) -> Result<(), SetupError> {

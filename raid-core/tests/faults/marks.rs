@@ -80,6 +80,35 @@ fn a_rebuilding_member_takes_every_write() {
 }
 
 #[test]
+fn a_mark_inside_of_a_logical_block_counts_from_the_block() {
+    let limits = IoLimits {
+        logical_block_bytes: 4096,
+        memory_alignment_bytes: 512,
+        transfer_max: Sectors(2048),
+    };
+    for mark in [1, 12, CHUNK + 7] {
+        let blueprint = setups::raid5(4).limited(limits);
+        let content = setups::content(&blueprint, 4);
+        let devices = with_garbage(&blueprint, &content, 0, mark);
+        let blueprint = rebuilding(blueprint, 0, mark);
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, devices);
+        let answer = sim.request(setups::read(0, blueprint.geometry.size().0));
+        assert!(answer.result.is_ok());
+        assert!(answer.memory == content);
+    }
+    for mark in [1, 12, CHUNK + 7] {
+        let mut blueprint = setups::raid5(5).limited(limits);
+        blueprint.consistency = Consistency::InSyncTo(Sectors(mark));
+        let content = setups::content(&blueprint, 4);
+        let devices = blueprint.devices(&content);
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, devices);
+        assert!(sim.request(setups::write(&content, 0, 2 * CHUNK)).result.is_ok());
+    }
+}
+
+#[test]
 fn an_unclean_array_is_written_without_its_old_parity() {
     let mut blueprint = setups::raid5(5);
     let before = setups::content(&blueprint, 5);
