@@ -311,8 +311,14 @@ impl Array {
     pub(crate) fn standing(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
         let kept = match rectangle.span {
             Span::Row { .. } => {
+                let redundancy = u32::from(self.geometry.redundancy());
                 let lost = rectangle.places().intersection(self.absent);
-                lost.count() <= u32::from(self.geometry.redundancy())
+                let stale = self.rebuilding.into_iter();
+                let stale =
+                    stale.filter(|member| self.validity(rectangle, *member) == Validity::Stale);
+                let void = lost.union(stale.collect());
+                let spared = rectangle.covered().intersection(void).is_empty();
+                lost.count() <= redundancy && (spared || void.count() <= redundancy)
             }
             Span::Chunk { .. } => writes
                 .difference(self.absent)

@@ -76,6 +76,12 @@ impl RowPlan {
         if lost.count() > self.parity.count() {
             return Err(NoPlan::Unrecoverable);
         }
+        // What is written to a member that is not rebuilt up to here counts only if the others make up for it.
+        let void = self.at.unreadable.difference(self.at.faulted).union(lost);
+        let void = void.intersection(self.data.union(self.parity));
+        if void.count() > self.parity.count() && !void.intersection(self.covered).is_empty() {
+            return Err(NoPlan::Unrecoverable);
+        }
         let live = self.parity.difference(self.at.unwritable);
         let path = match self.parities(live) {
             // No parity is left to keep: the covered blocks are all that there is to write.

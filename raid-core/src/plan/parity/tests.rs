@@ -348,7 +348,11 @@ fn judge_write(case: &Case, source: Source) {
         0 => unit(usize::from(data.0)),
         _ => ZERO,
     };
-    let possible = case.places(|is| is == Is::Lost).count() <= parity.count()
+    // What is written has to be there to be read afterwards.
+    let void = case.places(|is| matches!(is, Is::Stale | Is::Lost));
+    let kept = void.count() <= parity.count() || case.covered().intersection(void).is_empty();
+    let possible = kept
+        && case.places(|is| is == Is::Lost).count() <= parity.count()
         && live.into_iter().all(|place| {
             let role = case.row.role(place).unwrap();
             case.can_be_known(case.parity(role, uncovered))
