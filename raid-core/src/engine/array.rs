@@ -318,7 +318,12 @@ impl Array {
                     stale.filter(|member| self.validity(rectangle, *member) == Validity::Stale);
                 let void = lost.union(stale.collect());
                 let spared = rectangle.covered().intersection(void).is_empty();
-                lost.count() <= redundancy && (spared || void.count() <= redundancy)
+                let restorable = match self.redundancy(rectangle) {
+                    Redundancy::InSync => void.count() <= redundancy,
+                    // Parity that is not known to be in sync stands in for nobody.
+                    Redundancy::Unknown => false,
+                };
+                lost.count() <= redundancy && (spared || restorable)
             }
             Span::Chunk { .. } => writes
                 .difference(self.absent)

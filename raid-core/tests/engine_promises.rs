@@ -1,0 +1,151 @@
+//! What the engine promises, asked of it with a host that keeps no bytes: which commands are issued,
+//! which answers are given, and when.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_in_result,
+    clippy::unwrap_used,
+    reason = "a test that fails says so by panicking"
+)]
+
+use raid_core::engine::{
+    Access, Dirty, Engine, Fate, Memory, Progress, RequestSlot, Seat, Setup, Slot,
+};
+use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
+use raid_core::host::{
+    Answer, Buffer, Busy, Command, Completion, Durability, Failure, Fault, Host, RequestId, Token,
+};
+use raid_core::io_limits::{IoLimits, MemoryAlignment};
+use raid_core::members::MemberState;
+use raid_core::metadata::Consistency;
+use raid_core::request::{Request, Stability};
+use raid_core::units::{DeviceIndex, DeviceSector, Lba, Sectors};
+
+const CHUNK: Sectors = Sectors(32);
+
+/// Takes every command but those that `busy` names, and ends each as `ends` says.
+struct Script<B, E> {
+    busy: B,
+    ends: E,
+    in_flight: Vec<(Token, Command)>,
+    seen: Vec<Command>,
+    answers: Vec<Result<Answer, Failure>>,
+}
+
+impl<B: Fn(&Command) -> bool, E: FnMut(&Command) -> Completion> Script<B, E> {
+    fn new(busy: B, ends: E) -> Self {
+        Self { busy, ends, in_flight: vec![], seen: vec![], answers: vec![] }
+    }
+
+    /// Polls and reports until nothing moves any more.
+    fn drive(&mut self, engine: &mut Engine<'_>) {
+        loop {
+            let progress = engine.poll(self, 64);
+            let ended = core::mem::take(&mut self.in_flight);
+            if ended.is_empty() && progress != Progress::More {
+                break;
+            }
+            for (token, command) in ended {
+                engine.on_done(token, (self.ends)(&command)).unwrap();
+            }
+        }
+    }
+
+    fn run(&mut self, engine: &mut Engine<'_>, request: Request) -> Result<Answer, Failure> {
+        engine.start(request).unwrap();
+        self.drive(engine);
+        self.answers.pop().unwrap()
+    }
+}
+
+impl<B: Fn(&Command) -> bool, E: FnMut(&Command) -> Completion> Host for Script<B, E> {
+    fn submit(&mut self, token: Token, command: Command) -> Result<(), Busy> {
+        if (self.busy)(&command) {
+            return Err(Busy);
+        }
+        self.in_flight.push((token, command));
+        self.seen.push(command);
+        Ok(())
+    }
+
+    fn answer(&mut self, _: RequestId, result: Result<Answer, Failure>) {
+        self.answers.push(result);
+    }
+}
+
+fn never(_: &Command) -> bool {
+    false
+}
+
+/// A device of which nothing comes back from its first write on.
+fn gone_at_write(device: u8) -> impl FnMut(&Command) -> Completion {
+    let mut gone = false;
+    move |command| {
+        let here = command.device() == Some(DeviceIndex(device));
+        gone |= here && matches!(command, Command::Write { .. });
+        if gone && here { Completion::Failed(Fault::Gone) } else { Completion::Done }
+    }
+}
+
+fn seats(states: &[MemberState], limits: IoLimits) -> Vec<Option<Seat>> {
+    (0_u8..)
+        .zip(states)
+        .map(|(number, state)| {
+            let (device, data_offset) = (DeviceIndex(number), DeviceSector(64));
+            Some(Seat { device, state: *state, data_offset, limits })
+        })
+        .collect()
+}
+
+fn geometry(layout: Layout, members: usize) -> Geometry {
+    let members = u8::try_from(members).unwrap();
+    let member_size = Sectors(CHUNK.0 * 8);
+    Geometry::new(Shape { layout, members, chunk: CHUNK, member_size }).unwrap()
+}
+
+const RAID5: Layout = Layout::Raid5(Raid5Layout::LeftSymmetric);
+
+/// Runs `work` on an engine over seats in these states.
+fn with_engine(
+    layout: Layout,
+    seats: &[Option<Seat>],
+    consistency: Consistency,
+    work: impl FnOnce(&mut Engine<'_>),
+) {
+    let setup = Setup {
+        geometry: geometry(layout, seats.len()),
+        seats,
+        consistency,
+        events: 1,
+        lane: CHUNK,
+        access: Access::ReadWrite,
+        dirty: Dirty::Refuse,
+    };
+    let mut slots = [Slot::FREE; 4];
+    let mut requests = [RequestSlot::FREE; 4];
+    let memory = Memory { slots: &mut slots, requests: &mut requests };
+    work(&mut Engine::new(&setup, memory).unwrap());
+}
+
+fn read(at: u64, sectors: u64) -> Request {
+    let memory = MemoryAlignment::contiguous(4096);
+    Request::read(Lba(at), Sectors(sectors), memory, Stability::Stable)
+}
+
+fn write(at: u64, sectors: u64) -> Request {
+    let memory = MemoryAlignment::contiguous(4096);
+    Request::write(Lba(at), Sectors(sectors), memory, Stability::Stable, Durability::Cached)
+}
+
+#[test]
+fn a_write_is_no_success_where_what_it_wrote_cannot_be_read() {
+    // Parity is not known to be in sync, so it does not stand in for the member that dies.
+    let seats = seats(&[MemberState::InSync; 3], IoLimits::RELAXED);
+    with_engine(RAID5, &seats, Consistency::InSyncTo(Sectors(0)), |engine| {
+        let mut host = Script::new(never, gone_at_write(0));
+        let lost = Err(Failure::Unrecoverable { at: Lba(0), sectors: CHUNK });
+        assert_eq!(host.run(engine, write(0, CHUNK.0 * 2)), lost);
+        assert_eq!(host.run(engine, read(0, CHUNK.0)), lost);
+        assert_eq!(host.run(engine, read(CHUNK.0, CHUNK.0)), Ok(Answer::Done));
+    });
+}
