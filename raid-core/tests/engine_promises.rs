@@ -149,3 +149,35 @@ fn a_write_is_no_success_where_what_it_wrote_cannot_be_read() {
         assert_eq!(host.run(engine, read(CHUNK.0, CHUNK.0)), Ok(Answer::Done));
     });
 }
+
+#[test]
+fn the_last_valid_member_is_not_recorded_as_failed() {
+    let rebuilding = MemberState::Rebuilding { valid_to: Sectors(0) };
+    for (layout, states) in [
+        (Layout::Raid1, vec![MemberState::InSync, rebuilding]),
+        (RAID5, vec![MemberState::InSync, rebuilding, MemberState::InSync]),
+    ] {
+        let seats = seats(&states, IoLimits::RELAXED);
+        with_engine(layout, &seats, Consistency::Clean, |engine| {
+            let mut host = Script::new(never, |command| match command.device() {
+                Some(DeviceIndex(0)) => Completion::Failed(Fault::Transport),
+                Some(_) | None => Completion::Done,
+            });
+            assert!(host.run(engine, read(0, CHUNK.0)).is_err(), "{layout:?}");
+            assert_eq!(engine.fate(), Fate::Failed, "{layout:?}");
+            let record = |command: &Command| matches!(command, Command::Record { .. });
+            assert!(!host.seen.iter().any(record), "{layout:?}: {:?}", host.seen);
+        });
+    }
+}
+
+#[test]
+fn a_member_rebuilt_to_its_end_stands_in_for_one_that_fails() {
+    let rebuilt = MemberState::Rebuilding { valid_to: Sectors(CHUNK.0 * 8) };
+    let seats = seats(&[MemberState::InSync, rebuilt], IoLimits::RELAXED);
+    with_engine(Layout::Raid1, &seats, Consistency::Clean, |engine| {
+        let mut host = Script::new(never, gone_at_write(0));
+        assert_eq!(host.run(engine, write(0, CHUNK.0)), Ok(Answer::Done));
+        assert_eq!(engine.fate(), Fate::Serving);
+    });
+}

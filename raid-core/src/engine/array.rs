@@ -108,13 +108,12 @@ impl Array {
             }
             (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force, _) => {}
         }
-        let fate = if survives(&geometry, absent) { Fate::Serving } else { Fate::Failed };
-        Ok(Self {
+        let mut array = Self {
             geometry,
             seats,
             absent,
             rebuilding,
-            fate,
+            fate: Fate::Serving,
             access: setup.access,
             dirty: setup.dirty,
             vouched,
@@ -122,7 +121,27 @@ impl Array {
             writer: Writer::new(setup.events),
             limits,
             lane: setup.lane,
-        })
+        };
+        if !array.survives() {
+            array.fate = Fate::Failed;
+        }
+        Ok(array)
+    }
+
+    /// Whether every block of the array can be had. A member that is not rebuilt to its end holds
+    /// not every block of its own, so it makes up for no other: to record that other as failed
+    /// would lose for good what it alone holds.
+    fn survives(&self) -> bool {
+        let end = self.geometry.shape().member_size;
+        let unfinished = |member: &MemberIndex| match self.seat(*member).map(|seat| seat.state) {
+            Some(MemberState::Rebuilding { valid_to }) => valid_to < end,
+            Some(MemberState::InSync | MemberState::Failed | MemberState::Missing) | None => false,
+        };
+        let lost = self.absent.union(self.rebuilding.into_iter().filter(unfinished).collect());
+        match &self.geometry {
+            Geometry::Parity(_) => lost.count() <= u32::from(self.geometry.redundancy()),
+            Geometry::Copies(copies) => every_chunk_survives(copies, lost),
+        }
     }
 
     pub(crate) const fn geometry(&self) -> &Geometry {
@@ -285,7 +304,7 @@ impl Array {
             self.rebuilding.remove(member);
             host.note(Event::MemberFailed { member, fault });
             match self.fate {
-                Fate::Serving if !survives(&self.geometry, self.absent) => {
+                Fate::Serving if !self.survives() => {
                     self.fate = Fate::Failed;
                     host.note(Event::ArrayFailed);
                 }
@@ -400,14 +419,6 @@ fn data_is_aligned(seats: &[Option<Seat>], block: Sectors) -> Result<(), SetupEr
         }
     }
     Ok(())
-}
-
-/// Whether every block of an array can be had without the `lost` members.
-fn survives(geometry: &Geometry, lost: MemberSet) -> bool {
-    match geometry {
-        Geometry::Parity(_) => lost.count() <= u32::from(geometry.redundancy()),
-        Geometry::Copies(copies) => every_chunk_survives(copies, lost),
-    }
 }
 
 fn every_chunk_survives(geometry: &CopyGeometry, lost: MemberSet) -> bool {
