@@ -181,3 +181,26 @@ fn a_member_rebuilt_to_its_end_stands_in_for_one_that_fails() {
         assert_eq!(engine.fate(), Fate::Serving);
     });
 }
+
+#[test]
+fn refused_commands_do_not_use_up_the_budget() {
+    let seats = seats(&[MemberState::InSync; 2], IoLimits::RELAXED);
+    with_engine(Layout::Raid0, &seats, Consistency::Clean, |engine| {
+        let slow = |command: &Command| command.device() == Some(DeviceIndex(0));
+        let mut host = Script::new(slow, |_: &Command| Completion::Done);
+        for at in [0, CHUNK.0 * 2, CHUNK.0] {
+            engine.start(read(at, CHUNK.0)).unwrap();
+        }
+        // With the smallest budget, the host hears in the end that it is what holds things up.
+        let mut polls = 0;
+        while engine.poll(&mut host, 1) == Progress::More {
+            polls += 1;
+            assert!(polls < 100, "the engine says that there is more to do, and does nothing");
+        }
+        for (token, _) in core::mem::take(&mut host.in_flight) {
+            engine.on_done(token, Completion::Done).unwrap();
+        }
+        host.drive(engine);
+        assert_eq!(host.answers, [Ok(Answer::Done)], "the read from the other device");
+    });
+}

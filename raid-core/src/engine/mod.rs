@@ -164,24 +164,32 @@ impl<'m> Engine<'m> {
 
     /// Takes at most `budget` steps, calling the host for each command and each answer.
     ///
-    /// Where the host is busy for one command, the others go on.
+    /// Where the host is busy for one command, the others go on. Each operation is refused once in a
+    /// poll, which is no step: what is refused does not keep the rest from its turn.
     pub fn poll(&mut self, host: &mut impl Host, budget: u32) -> Progress {
         self.slots.offer_refused_again();
         let mut blocked = None;
         let mut writer_refused = None;
-        for _ in 0..budget {
+        let mut steps = 0_u32;
+        while steps < budget {
             let stepped = match writer_refused {
                 None => self.step_writer(host),
                 Some(_) => Stepped::Nothing,
             };
             match stepped {
-                Stepped::Moved => continue,
+                Stepped::Moved => {
+                    steps = steps.saturating_add(1);
+                    continue;
+                }
                 Stepped::Refused(by) => writer_refused = Some(by),
                 Stepped::Nothing => {}
             }
             self.wake();
             match self.step_slot(host) {
-                Stepped::Moved => continue,
+                Stepped::Moved => {
+                    steps = steps.saturating_add(1);
+                    continue;
+                }
                 Stepped::Refused(by) => {
                     blocked = Some(by);
                     continue;
@@ -189,7 +197,7 @@ impl<'m> Engine<'m> {
                 Stepped::Nothing => {}
             }
             match self.admit(host) {
-                admission::Admitted::Something => {}
+                admission::Admitted::Something => steps = steps.saturating_add(1),
                 admission::Admitted::Nothing => {
                     return blocked.or(writer_refused).map_or(Progress::Idle, Progress::HostBusy);
                 }
