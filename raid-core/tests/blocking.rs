@@ -14,6 +14,7 @@ use raid_core::geometry::{
 };
 use raid_core::host::{Durability, Fault};
 use raid_core::io_limits::IoLimits;
+use raid_core::limits::REQUEST_SECTORS_MAX;
 use raid_core::members::MemberState;
 use raid_core::metadata::{Consistency, Record};
 use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
@@ -188,4 +189,24 @@ fn what_is_written_degraded_is_read_without_that_member() {
             });
         }
     }
+}
+
+#[test]
+fn a_check_in_parts_counts_each_row_once() {
+    // Rows of three chunks, so that a longest request ends inside a row.
+    let geometry = Geometry::new(Shape {
+        layout: Layout::Raid5(Raid5Layout::LeftSymmetric),
+        members: 4,
+        chunk: Sectors(CHUNK),
+        member_size: Sectors(24 * 1024),
+    })
+    .unwrap();
+    let row = REQUEST_SECTORS_MAX.0 / (3 * CHUNK);
+    let bytes = (DATA_OFFSET.0 as usize + 24 * 1024) * 512;
+    let mut devices: Vec<Ram> = (0..4).map(|_| Ram(vec![0; bytes])).collect();
+    devices[0].0[(DATA_OFFSET.0 + row * CHUNK) as usize * 512] = 1;
+    with_array(geometry, &mut devices, None, |array| {
+        let size = array.size();
+        assert_eq!(array.check(Lba(0), size), Ok(Sectors(8)));
+    });
 }

@@ -218,16 +218,21 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
     /// # Errors
     /// There is nothing to compare, or it cannot be read.
     pub fn check(&mut self, at: Lba, sectors: Sectors) -> Result<Sectors, Error> {
-        let mut sum = 0_u64;
-        self.each_part(at, sectors, |array, at, sectors| {
-            match array.run(Request::check(at, sectors), CallerMemory::None)? {
+        let outside = Error::Refused(Refusal::Range { size: self.size() });
+        let end = at.checked_add(sectors).ok_or(outside)?;
+        let (mut sum, mut at) = (0_u64, at);
+        while let Some(rest) = end.checked_since(at).filter(|rest| *rest > Sectors::ZERO) {
+            let request = Request::check(at, rest.min(REQUEST_SECTORS_MAX));
+            match self.run(request, CallerMemory::None)? {
                 Answer::Checked { mismatched_sectors } => {
                     sum = sum.saturating_add(mismatched_sectors.0);
                 }
                 Answer::Done => {}
             }
-            Ok(())
-        })?;
+            // Rows are compared whole: the next part starts behind the last of them.
+            let rows = request.widened(self.engine.geometry());
+            at = rows.at.checked_add(rows.sectors).ok_or(outside)?;
+        }
         Ok(Sectors(sum))
     }
 
