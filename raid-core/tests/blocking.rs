@@ -192,6 +192,25 @@ fn what_is_written_degraded_is_read_without_that_member() {
 }
 
 #[test]
+fn segments_are_filled_one_after_the_other() {
+    for layout in [Layout::Raid5(Raid5Layout::LeftSymmetric), Layout::Raid1] {
+        let geometry = geometry(layout, 3);
+        let bytes = (DATA_OFFSET.0 + CHUNK * ROWS) as usize * 512;
+        for lost in [None, Some(0)] {
+            let mut devices: Vec<Ram> = (0..3).map(|_| Ram(vec![0; bytes])).collect();
+            let mut model = vec![0; geometry.size().memory_bytes().unwrap()];
+            with_array(geometry, &mut devices, lost, |array| {
+                write_at_random(array, &mut model, &mut Sequence(3));
+                let (mut first, mut second) = (vec![1; 700], vec![1; 512 * 40 - 700]);
+                array.read_segments(Lba(3), &mut [&mut first, &mut second]).unwrap();
+                first.append(&mut second);
+                assert!(first == model[3 * 512..][..512 * 40], "{layout:?} without {lost:?}");
+            });
+        }
+    }
+}
+
+#[test]
 fn a_check_in_parts_counts_each_row_once() {
     // Rows of three chunks, so that a longest request ends inside a row.
     let geometry = Geometry::new(Shape {

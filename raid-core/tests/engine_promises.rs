@@ -204,3 +204,50 @@ fn refused_commands_do_not_use_up_the_budget() {
         assert_eq!(host.answers, [Ok(Answer::Done)], "the read from the other device");
     });
 }
+
+#[test]
+fn marks_between_logical_blocks_cut_no_block() {
+    let limits = IoLimits { logical_block_bytes: 4096, ..IoLimits::RELAXED };
+    let rebuilding = MemberState::Rebuilding { valid_to: Sectors(13) };
+    for (states, consistency) in [
+        ([MemberState::InSync; 3], Consistency::InSyncTo(Sectors(13))),
+        ([MemberState::InSync, rebuilding, MemberState::InSync], Consistency::Clean),
+    ] {
+        let seats = seats(&states, limits);
+        with_engine(RAID5, &seats, consistency, |engine| {
+            let mut host = Script::new(never, |_: &Command| Completion::Done);
+            assert_eq!(host.run(engine, write(0, CHUNK.0 * 2)), Ok(Answer::Done));
+            assert_eq!(host.run(engine, read(0, CHUNK.0 * 2)), Ok(Answer::Done));
+            for command in &host.seen {
+                if let Command::Read { at, sectors, .. } | Command::Write { at, sectors, .. } =
+                    command
+                {
+                    assert_eq!((at.0 | sectors.0) % 8, 0, "{command:?}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn fault_units_fit_the_memory_that_they_are_read_into() {
+    let limits = IoLimits { memory_alignment_bytes: 4096, ..IoLimits::RELAXED };
+    let seats = seats(&[MemberState::InSync; 3], limits);
+    with_engine(RAID5, &seats, Consistency::Clean, |engine| {
+        let mut first = true;
+        let mut host = Script::new(never, |_: &Command| {
+            if core::mem::take(&mut first) {
+                Completion::Failed(Fault::Media)
+            } else {
+                Completion::Done
+            }
+        });
+        // The first fault unit of the chunk starts before the request.
+        assert_eq!(host.run(engine, read(4, 20)), Ok(Answer::Done));
+        for command in &host.seen {
+            if let Command::Read { into: Buffer::Caller { offset, .. }, .. } = command {
+                assert_eq!(offset.0 % 8, 0, "{command:?}");
+            }
+        }
+    });
+}

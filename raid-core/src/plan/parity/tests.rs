@@ -407,7 +407,17 @@ fn judge_check(case: &Case) {
             assert!(all_valid && plan.writes.is_empty());
             assert_eq!(plan.reads, MemberSet::first(case.row.members()));
         }
-        Err(error) => assert!(!all_valid && error == NoPlan::NothingToCompare),
+        Err(error) => {
+            let unreadable = |member: MemberIndex| case.states[member.index()] == Is::Faulted;
+            let other = |member: MemberIndex| {
+                !unreadable(member) && case.states[member.index()] != Is::Valid
+            };
+            let expected = match case.members().any(other) {
+                true => NoPlan::NothingToCompare,
+                false => NoPlan::Unrecoverable,
+            };
+            assert!(!all_valid && error == expected, "{error:?}");
+        }
     }
 }
 
