@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     clippy::unwrap_in_result,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that fails says so by panicking"
 )]
 
@@ -19,7 +20,7 @@ use raid_core::io_limits::{IoLimits, MemoryAlignment};
 use raid_core::members::MemberState;
 use raid_core::metadata::Consistency;
 use raid_core::request::{Request, Stability};
-use raid_core::units::{DeviceIndex, DeviceSector, Lba, Sectors};
+use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
 
 const CHUNK: Sectors = Sectors(32);
 
@@ -41,13 +42,16 @@ impl<B: Fn(&Command) -> bool, E: FnMut(&Command) -> Completion> Script<B, E> {
     fn drive(&mut self, engine: &mut Engine<'_>) {
         loop {
             let progress = engine.poll(self, 64);
-            let ended = core::mem::take(&mut self.in_flight);
-            if ended.is_empty() && progress != Progress::More {
+            if self.in_flight.is_empty() && progress != Progress::More {
                 break;
             }
-            for (token, command) in ended {
-                engine.on_done(token, (self.ends)(&command)).unwrap();
-            }
+            self.report(engine);
+        }
+    }
+
+    fn report(&mut self, engine: &mut Engine<'_>) {
+        for (token, command) in core::mem::take(&mut self.in_flight) {
+            engine.on_done(token, (self.ends)(&command)).unwrap();
         }
     }
 
@@ -75,6 +79,10 @@ impl<B: Fn(&Command) -> bool, E: FnMut(&Command) -> Completion> Host for Script<
 
 fn never(_: &Command) -> bool {
     false
+}
+
+fn is_record(command: &Command) -> bool {
+    matches!(command, Command::Record { .. })
 }
 
 /// A device of which nothing comes back from its first write on.
@@ -165,8 +173,7 @@ fn the_last_valid_member_is_not_recorded_as_failed() {
             });
             assert!(host.run(engine, read(0, CHUNK.0)).is_err(), "{layout:?}");
             assert_eq!(engine.fate(), Fate::Failed, "{layout:?}");
-            let record = |command: &Command| matches!(command, Command::Record { .. });
-            assert!(!host.seen.iter().any(record), "{layout:?}: {:?}", host.seen);
+            assert!(!host.seen.iter().any(is_record), "{layout:?}: {:?}", host.seen);
         });
     }
 }
@@ -249,5 +256,52 @@ fn fault_units_fit_the_memory_that_they_are_read_into() {
                 assert_eq!(offset.0 % 8, 0, "{command:?}");
             }
         }
+    });
+}
+
+#[test]
+fn a_clean_mark_is_on_record_before_the_next_write_takes_it_back() {
+    let seats = seats(&[MemberState::InSync; 3], IoLimits::RELAXED);
+    with_engine(Layout::Raid1, &seats, Consistency::Clean, |engine| {
+        let mut host = Script::new(never, |command: &Command| match command.device() {
+            Some(DeviceIndex(0)) if matches!(command, Command::Read { .. }) => {
+                Completion::Failed(Fault::Gone)
+            }
+            Some(_) | None => Completion::Done,
+        });
+        host.run(engine, write(0, CHUNK.0)).unwrap();
+        // The loss of a member is being recorded when the mark is asked for.
+        engine.start(read(0, CHUNK.0)).unwrap();
+        let lost = |host: &Script<_, _>| host.in_flight.iter().any(|(_, it)| is_record(it));
+        while !lost(&host) {
+            engine.poll(&mut host, 64);
+            if !lost(&host) {
+                host.report(engine);
+            }
+        }
+        engine.start(Request::mark_clean()).unwrap();
+        engine.start(write(0, CHUNK.0)).unwrap();
+        host.drive(engine);
+        assert_eq!(host.answers, [Ok(Answer::Done); 3]);
+        let said = host.seen.iter().filter_map(|command| match command {
+            Command::Record { member: MemberIndex(1), record, .. } => Some(record.consistency),
+            _ => None,
+        });
+        let (clean, dirty) = (Consistency::Clean, Consistency::InSyncTo(Sectors(0)));
+        assert_eq!(said.collect::<Vec<_>>(), [dirty, dirty, clean, dirty]);
+    });
+}
+
+#[test]
+fn a_clean_mark_that_no_member_takes_is_answered() {
+    let seats = seats(&[MemberState::InSync; 2], IoLimits::RELAXED);
+    with_engine(Layout::Raid1, &seats, Consistency::Clean, |engine| {
+        let mut records = 0;
+        let mut host = Script::new(never, |command: &Command| {
+            records += u32::from(is_record(command));
+            if records > 2 { Completion::Failed(Fault::Transport) } else { Completion::Done }
+        });
+        host.run(engine, write(0, CHUNK.0)).unwrap();
+        assert_eq!(host.run(engine, Request::mark_clean()), Err(Failure::ArrayFailed));
     });
 }

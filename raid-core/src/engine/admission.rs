@@ -76,7 +76,7 @@ enum Turnout {
     CutUp,
     /// Flush every member.
     Flushes,
-    /// All operations have ended: the clean mark can be written.
+    /// All operations have ended: the clean mark can be written, or is.
     Settles,
     /// It has to wait for operations alive.
     Waits,
@@ -166,11 +166,15 @@ impl Engine<'_> {
                 self.cut_up(id);
             }
             Turnout::Settles => {
-                if let Some(until) = self.array.mark_clean() {
-                    let claim = self.overlaps.none();
-                    self.begin(id, Record::of(Ending::Barrier(id, Ok(())), until), claim);
+                match self.array.mark_clean() {
+                    // It stays at the head: a write behind it would take the mark back before it is
+                    // on record.
+                    Some(until) => {
+                        let claim = self.overlaps.none();
+                        self.begin(id, Record::of(Ending::Barrier(id, Ok(())), until), claim);
+                    }
+                    None => self.cut_up(id),
                 }
-                self.cut_up(id);
             }
         }
         self.answer_if_finished(id, host);
@@ -186,6 +190,7 @@ impl Engine<'_> {
                 Access::ReadWrite => Turnout::Flushes,
                 Access::ReadOnly => Turnout::CutUp,
             },
+            RequestKind::MarkClean if progress.failure.is_some() => Turnout::CutUp,
             RequestKind::MarkClean if idle => Turnout::Settles,
             RequestKind::MarkClean => Turnout::Waits,
             RequestKind::Read
