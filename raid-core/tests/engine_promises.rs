@@ -305,3 +305,23 @@ fn a_clean_mark_that_no_member_takes_is_answered() {
         assert_eq!(host.run(engine, Request::mark_clean()), Err(Failure::ArrayFailed));
     });
 }
+
+#[test]
+fn a_write_that_a_failed_array_does_not_take_names_no_lost_range() {
+    let seats = seats(&[MemberState::InSync; 2], IoLimits::RELAXED);
+    with_engine(Layout::Raid0, &seats, Consistency::Clean, |engine| {
+        let mut host = Script::new(never, |command: &Command| match command.device() {
+            Some(DeviceIndex(0)) => Completion::Failed(Fault::Gone),
+            Some(_) | None => Completion::Done,
+        });
+        engine.start(read(0, CHUNK.0)).unwrap();
+        engine.poll(&mut host, 64);
+        // Taken in before the array knows that it has failed.
+        host.report(engine);
+        engine.start(write(CHUNK.0, CHUNK.0)).unwrap();
+        host.drive(engine);
+        let lost = Failure::Unrecoverable { at: Lba(0), sectors: CHUNK };
+        assert_eq!(host.answers, [Err(lost), Err(Failure::ArrayFailed)]);
+        assert_eq!(host.run(engine, read(CHUNK.0, CHUNK.0)), Ok(Answer::Done));
+    });
+}

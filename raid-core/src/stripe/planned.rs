@@ -23,7 +23,7 @@ impl Planned {
         let Self { work, faulted } = self;
         let failed = |trouble| Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
         if let (Operation::Write(..), Fate::Failed) = (work.operation, ports.array.fate()) {
-            return failed(Trouble::Unrecoverable);
+            return failed(Trouble::ArrayFailed);
         }
         let snapshot = ports.array.snapshot(&work.now(), faulted);
         match plan(&work.now(), work.operation, snapshot) {
