@@ -63,7 +63,9 @@ pub enum Command {
         /// When it counts as done.
         durability: Durability,
     },
-    /// Make durable all writes to a device that were reported done before.
+    /// Make durable all writes to a device that were reported done before. For a device without a
+    /// volatile cache that is [`Completion::Done`] at once: one that says that it cannot flush loses
+    /// its place in the array when metadata is written.
     Flush {
         /// The device to flush.
         device: DeviceIndex,
@@ -302,6 +304,14 @@ pub enum Failure {
     ArrayFailed,
     /// There is nothing to compare: the array is degraded here, or has no redundancy.
     NothingToCompare,
+    /// A block could not be read, so rows were not compared. Nothing is lost by that: a read
+    /// reconstructs the block and writes it back.
+    NotCompared {
+        /// The first sector of the first row that was not compared.
+        at: Lba,
+        /// How much of each of its members.
+        sectors: Sectors,
+    },
 }
 
 impl core::fmt::Display for Failure {
@@ -317,6 +327,12 @@ impl core::fmt::Display for Failure {
                 write!(f, "a device refused the command ({fault:?}); no member was blamed")
             }
             Self::ArrayFailed => f.write_str("the array has failed and takes no writes"),
+            Self::NotCompared { at, .. } => write!(
+                f,
+                "a block of the row with sector {} cannot be read, so it was not compared; read it to have it \
+                 rewritten",
+                at.0
+            ),
             Self::NothingToCompare => {
                 f.write_str("there is nothing to compare: no redundancy, or a member is missing")
             }

@@ -72,6 +72,15 @@ impl Rectangle {
         }
     }
 
+    /// The places that hold parity.
+    #[must_use]
+    pub fn parity(&self) -> MemberSet {
+        match self.span {
+            Span::Row { roles, .. } => roles.parity_places(),
+            Span::Chunk { .. } => MemberSet::NONE,
+        }
+    }
+
     /// Where in the requester's memory the block of a place lies, or `None` if the request does not
     /// cover it.
     #[must_use]

@@ -10,7 +10,7 @@
 )]
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Fate, Memory, Progress, RequestSlot, Seat, Setup, Slot,
+    Access, Dirty, Engine, Fate, Memory, Progress, RequestSlot, Seat, Setup, SetupError, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{
@@ -324,4 +324,64 @@ fn a_write_that_a_failed_array_does_not_take_names_no_lost_range() {
         assert_eq!(host.answers, [Err(lost), Err(Failure::ArrayFailed)]);
         assert_eq!(host.run(engine, read(CHUNK.0, CHUNK.0)), Ok(Answer::Done));
     });
+}
+
+#[test]
+fn a_durable_write_to_a_lost_member_flushes_the_row_that_stands_in_for_it() {
+    let mut seats = seats(&[MemberState::InSync; 3], IoLimits::RELAXED);
+    seats[0] = None;
+    let memory = MemoryAlignment::contiguous(4096);
+    for (durability, flushes) in [(Durability::Cached, 0), (Durability::Durable, 2)] {
+        with_engine(RAID5, &seats, Consistency::Clean, |engine| {
+            let mut host = Script::new(never, |_: &Command| Completion::Done);
+            // The first write marks the array dirty, which takes flushes of its own.
+            assert_eq!(host.run(engine, write(CHUNK.0, 8)), Ok(Answer::Done));
+            host.seen.clear();
+            let request = Request::write(Lba(0), Sectors(8), memory, Stability::Stable, durability);
+            assert_eq!(host.run(engine, request), Ok(Answer::Done));
+            let is_flush = |command: &&Command| matches!(command, Command::Flush { .. });
+            assert_eq!(host.seen.iter().filter(is_flush).count(), flushes, "{durability:?}");
+        });
+    }
+}
+
+#[test]
+fn a_check_that_cannot_read_a_block_compares_the_rest_and_loses_nothing() {
+    let seats = seats(&[MemberState::InSync; 3], IoLimits::RELAXED);
+    with_engine(RAID5, &seats, Consistency::Clean, |engine| {
+        let mut host = Script::new(never, |command: &Command| match command {
+            // The second fault unit of the first chunk of member 1 is unreadable.
+            Command::Read { device: DeviceIndex(1), at, sectors, .. }
+                if (64 + 8..64 + 16).contains(&at.0) || (at.0 == 64 && sectors.0 > 8) =>
+            {
+                Completion::Failed(Fault::Media)
+            }
+            Command::Compute(_) => Completion::Compared { mismatched_units: 0 },
+            _ => Completion::Done,
+        });
+        let result = host.run(engine, Request::check(Lba(0), Sectors(CHUNK.0 * 2)));
+        assert_eq!(result, Err(Failure::NotCompared { at: Lba(8), sectors: Sectors(8) }));
+        let compared = host.seen.iter().filter(|command| matches!(command, Command::Compute(_)));
+        assert_eq!(compared.count(), 3, "the other three units of the row are compared");
+        assert_eq!(engine.member_state(MemberIndex(1)), MemberState::InSync);
+    });
+}
+
+#[test]
+fn a_device_cannot_sit_at_two_places() {
+    let mut seats = seats(&[MemberState::InSync; 3], IoLimits::RELAXED);
+    seats[2] = seats[0];
+    let setup = Setup {
+        geometry: geometry(RAID5, 3),
+        seats: &seats,
+        consistency: Consistency::Clean,
+        events: 0,
+        lane: Sectors(8),
+        access: Access::ReadOnly,
+        dirty: Dirty::Refuse,
+    };
+    let (mut slots, mut requests) = ([Slot::FREE; 1], [RequestSlot::FREE; 1]);
+    let memory = Memory { slots: &mut slots, requests: &mut requests };
+    let error = Engine::new(&setup, memory).map(|_| ()).unwrap_err();
+    assert_eq!(error, SetupError::DeviceTwice(DeviceIndex(0)));
 }

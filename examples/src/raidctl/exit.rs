@@ -60,7 +60,7 @@ impl Error {
         let text = format!("{what}: {error}");
         let blocking::Error::Failed(failure) = error else { return Self::Engine(text) };
         match failure {
-            Failure::Unrecoverable { .. } => Self::Lost(text),
+            Failure::Unrecoverable { .. } | Failure::NotCompared { .. } => Self::Lost(text),
             Failure::ArrayFailed | Failure::NothingToCompare => Self::Refused(text),
             Failure::Rejected { .. } => Self::Engine(text),
         }

@@ -91,7 +91,7 @@ fn checksum(block: &[u8; BYTES]) -> u32 {
 
 /// Values at the edges of what a field can hold.
 pub(crate) fn extremes(length: usize) -> Vec<Vec<u8>> {
-    let values: [u64; 10] = [0, 1, 2, 3, 0x40, 1 << 7, 1 << 15, 1 << 31, u64::MAX >> 1, u64::MAX];
+    let values: [u64; 5] = [0, 1, 1 << 7, 1 << 15, u64::MAX];
     let mut extremes: Vec<_> =
         values.iter().map(|value| value.to_le_bytes()[..length].to_vec()).collect();
     extremes.push([vec![0xff; length - 1], vec![0x7f]].concat());

@@ -162,7 +162,7 @@ impl Engine<'_> {
             }
             Turnout::Flushes => {
                 let claim = self.overlaps.none();
-                self.begin(id, Flush::enter(id, &self.array), claim);
+                self.begin(id, Flush::enter(Ending::Barrier(id, Ok(())), &self.array), claim);
                 self.cut_up(id);
             }
             Turnout::Settles => {

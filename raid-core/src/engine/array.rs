@@ -91,6 +91,7 @@ impl Array {
             }
         }
         data_is_aligned(setup.seats, limits.logical_block())?;
+        each_device_sits_once(setup.seats)?;
         for seat in seats.iter_mut().flatten() {
             if let MemberState::Rebuilding { valid_to } = &mut seat.state {
                 *valid_to = whole_blocks(*valid_to, &limits);
@@ -132,7 +133,7 @@ impl Array {
     /// not every block of its own, so it makes up for no other: to record that other as failed
     /// would lose for good what it alone holds.
     fn survives(&self) -> bool {
-        let end = self.geometry.shape().member_size;
+        let end = whole_blocks(self.geometry.shape().member_size, &self.limits);
         let unfinished = |member: &MemberIndex| match self.seat(*member).map(|seat| seat.state) {
             Some(MemberState::Rebuilding { valid_to }) => valid_to < end,
             Some(MemberState::InSync | MemberState::Failed | MemberState::Missing) | None => false,
@@ -409,6 +410,16 @@ enum Validity {
 fn whole_blocks(mark: Sectors, limits: &IoLimits) -> Sectors {
     let over = mark.0.checked_rem(limits.logical_block().0).unwrap_or(0);
     mark.saturating_sub(Sectors(over))
+}
+
+fn each_device_sits_once(seats: &[Option<Seat>]) -> Result<(), SetupError> {
+    let mut rest = seats.iter().flatten();
+    while let Some(seat) = rest.next() {
+        if rest.clone().any(|other| other.device == seat.device) {
+            return Err(SetupError::DeviceTwice(seat.device));
+        }
+    }
+    Ok(())
 }
 
 fn data_is_aligned(seats: &[Option<Seat>], block: Sectors) -> Result<(), SetupError> {

@@ -83,6 +83,8 @@ enum Stepped {
 impl<'m> Engine<'m> {
     /// An engine for the array as it is. It issues nothing before a request asks for it.
     ///
+    /// Tokens start anew with each engine: no command of an engine before it may be in flight.
+    ///
     /// # Errors
     /// What about the setup cannot be worked with.
     pub fn new(setup: &Setup<'_>, memory: Memory<'m>) -> Result<Self, SetupError> {

@@ -133,7 +133,7 @@ impl Progress {
         match (self.failure, failure) {
             (None, _)
             | (
-                Some(Failure::Unrecoverable { .. }),
+                Some(Failure::Unrecoverable { .. } | Failure::NotCompared { .. }),
                 Failure::Rejected { .. } | Failure::ArrayFailed | Failure::NothingToCompare,
             ) => self.failure = Some(failure),
             (Some(_), _) => {}

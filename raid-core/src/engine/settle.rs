@@ -21,8 +21,8 @@ impl Engine<'_> {
     ) {
         let (request, work, next) = match ending {
             Ending::Barrier(request, result) => {
-                if let (Err(failure), Some(progress)) = (result, self.requests.get(request)) {
-                    progress.fail(failure);
+                if let (Err(trouble), Some(progress)) = (result, self.requests.get(request)) {
+                    progress.fail(failure(trouble, Lba(0), Sectors::ZERO));
                 }
                 (request, None, None)
             }
@@ -66,9 +66,17 @@ impl Engine<'_> {
             Outcome::Failed(Trouble::Unrecoverable) => {
                 self.name_lost(work, work.now().covered(), host)
             }
-            Outcome::Failed(Trouble::Rejected(fault)) => Some(Failure::Rejected { fault }),
-            Outcome::Failed(Trouble::ArrayFailed) => Some(Failure::ArrayFailed),
-            Outcome::Failed(Trouble::NothingToCompare) => Some(Failure::NothingToCompare),
+            Outcome::Failed(
+                trouble @ (Trouble::Rejected(_)
+                | Trouble::ArrayFailed
+                | Trouble::NothingToCompare
+                | Trouble::NotCompared),
+            ) => {
+                let now = work.now();
+                let first = now.covered().lowest();
+                let at = first.and_then(|member| now.lba(self.array.geometry(), member));
+                Some(failure(trouble, at.unwrap_or_default(), now.sectors))
+            }
         };
         if let (Some(failure), Some(progress)) = (failure, self.requests.get(work.request)) {
             progress.fail(failure);
@@ -102,12 +110,23 @@ impl Engine<'_> {
     }
 }
 
+/// What a requester is told of trouble with a range.
+const fn failure(trouble: Trouble, at: Lba, sectors: Sectors) -> Failure {
+    match trouble {
+        Trouble::Unrecoverable => Failure::Unrecoverable { at, sectors },
+        Trouble::Rejected(fault) => Failure::Rejected { fault },
+        Trouble::ArrayFailed => Failure::ArrayFailed,
+        Trouble::NothingToCompare => Failure::NothingToCompare,
+        Trouble::NotCompared => Failure::NotCompared { at, sectors },
+    }
+}
+
 /// The next fault unit, unless what happened ends the whole rectangle.
 fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
     match outcome {
         Outcome::Done { .. }
         | Outcome::Compared { .. }
-        | Outcome::Failed(Trouble::Unrecoverable) => work.next_piece(),
+        | Outcome::Failed(Trouble::Unrecoverable | Trouble::NotCompared) => work.next_piece(),
         Outcome::Failed(
             Trouble::Rejected(_) | Trouble::ArrayFailed | Trouble::NothingToCompare,
         ) => None,

@@ -80,6 +80,8 @@ pub enum SetupError {
         /// Sectors in that block.
         block: Sectors,
     },
+    /// A device sits at two places.
+    DeviceTwice(DeviceIndex),
     /// No slot or no request was lent, or more than the engine can number.
     Memory,
     /// The array was not stopped cleanly and lacks a member.
@@ -101,6 +103,7 @@ impl core::fmt::Display for SetupError {
                 "the data of member {} does not start at a multiple of {} sectors, the logical block",
                 member.0, block.0
             ),
+            Self::DeviceTwice(device) => write!(f, "device {} sits at two places", device.0),
             Self::Memory => f.write_str("lend at least one slot and one request, at most 4096 of each"),
             Self::DirtyDegraded => f.write_str(
                 "the array was not stopped cleanly and lacks a member: blocks of that member may come out \

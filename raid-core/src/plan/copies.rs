@@ -53,7 +53,7 @@ impl ChunkPlan {
             return Err(NoPlan::NothingToCompare);
         };
         if !lost.is_empty() {
-            return Err(NoPlan::Unrecoverable);
+            return Err(NoPlan::NotCompared);
         }
         let tasks = Tasks::of([Some(Task::Check), None, None, None]);
         Ok(Plan { reads: self.copies, tasks, block, ..NOTHING })

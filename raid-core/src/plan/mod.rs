@@ -135,10 +135,12 @@ impl Tasks {
 /// Why there is no plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NoPlan {
-    /// More is lost than the redundancy makes up for; for a check: a block cannot be read.
+    /// More is lost than the redundancy makes up for.
     Unrecoverable,
-    /// There is nothing to compare.
+    /// There is nothing to compare: no redundancy, or a member is lost.
     NothingToCompare,
+    /// A block that is to be compared cannot be read.
+    NotCompared,
 }
 
 /// Makes the plan for `operation` on `rectangle`.

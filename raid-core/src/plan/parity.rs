@@ -125,7 +125,7 @@ impl RowPlan {
             return Err(NoPlan::NothingToCompare);
         }
         if !lost.is_empty() {
-            return Err(NoPlan::Unrecoverable);
+            return Err(NoPlan::NotCompared);
         }
         Ok(Plan {
             reads: all,

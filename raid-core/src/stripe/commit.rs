@@ -2,7 +2,7 @@
 //! fixed, and the row is never read again to plan anew.
 
 use super::compute::Call;
-use super::{Ending, Next, Outcome, Ports, Record, Stripe, Trouble, Work};
+use super::{Ending, Flush, Next, Outcome, Ports, Record, Stripe, Trouble, Work};
 use crate::batch::{Batch, Results, Round, Settled};
 use crate::engine::{Fate, Standing};
 use crate::host::{Command, Completion, Durability, Event, Fault, Host, Misuse};
@@ -67,22 +67,23 @@ fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<
     if let Fate::Serving = ports.array.fate() {
         ports.array.lose(results.members, results.member_fault, ports.host);
     }
-    if !results.rejected.is_empty() {
-        match work.operation {
-            Operation::Write(..) if results.done.is_empty() && results.blocks.is_empty() => {
-                // No member took anything: the requester can have it back as if nothing had been
-                // tried.
-                let trouble = Trouble::Rejected(results.rejected_fault);
-                return Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
-            }
-            // Part of the row is written, so it must not stay torn: these writes are lost like any
-            // other.
-            Operation::Write(..) => {
-                ports.array.lose(results.rejected, results.rejected_fault, ports.host);
-            }
-            // The block was only to be mended. It is as it was.
-            Operation::Read(_) | Operation::Check => {}
+    // What is mended beside a write changes nothing in the row, taken or not.
+    let now = work.now();
+    let changed = now.covered().union(now.parity());
+    let taken = results.done.union(results.blocks).intersection(changed);
+    let rejected = results.rejected.intersection(changed);
+    match work.operation {
+        Operation::Write(..) if rejected.is_empty() => {}
+        Operation::Write(..) if taken.is_empty() => {
+            // No member took anything: the requester can have it back as if nothing had been tried.
+            let trouble = Trouble::Rejected(results.rejected_fault);
+            return Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
         }
+        // Part of the row is written, so it must not stay torn: these writes are lost like any
+        // other.
+        Operation::Write(..) => ports.array.lose(rejected, results.rejected_fault, ports.host),
+        // The block was only to be mended. It is as it was.
+        Operation::Read(_) | Operation::Check => {}
     }
     note_rewritten(&work, results.done, ports);
     match results.blocks.lowest() {
@@ -117,7 +118,8 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H
 /// Where the row stands after its writes: the end, unless the loss of a member is still to be
 /// recorded.
 fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
-    let outcome = match (work.operation, ports.array.standing(&work.now(), plan.writes)) {
+    let now = work.now();
+    let outcome = match (work.operation, ports.array.standing(&now, plan.writes)) {
         (Operation::Read(_), _) | (Operation::Check | Operation::Write(..), Standing::Kept) => {
             Outcome::Done { unserved: plan.unserved }
         }
@@ -125,7 +127,20 @@ fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
             Outcome::Failed(Trouble::Unrecoverable)
         }
     };
-    Record::enter(Ending::Work(work, outcome), ports.array)
+    let ending = Ending::Work(work, outcome);
+    match (work.operation, outcome) {
+        (Operation::Write(_, Durability::Durable), Outcome::Done { .. })
+            if !now.covered().intersection(ports.array.absent()).is_empty()
+                && !now.parity().is_empty() =>
+        {
+            // A block without a member of its own is in the whole row, which is durable where a
+            // flush has been.
+            Next::Enter(Flush::enter(ending, ports.array))
+        }
+        (Operation::Read(_) | Operation::Check | Operation::Write(..), _) => {
+            Record::enter(ending, ports.array)
+        }
+    }
 }
 
 /// Rewrite: a write met a media fault. It is issued again in fault units, to one member after the

@@ -1,20 +1,21 @@
 //! Flush: every live member makes its writes durable. A member that cannot is lost: what its cache
 //! held is unknown.
 
-use super::{Ending, Next, Ports, Record, Stripe};
+use super::{Ending, Next, Ports, Record, Stripe, Trouble};
 use crate::batch::{Batch, Round};
 use crate::engine::{Array, Fate};
-use crate::host::{Command, Failure, Host, RequestId};
+use crate::host::{Command, Host};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Flush {
-    request: RequestId,
+    /// How the operation ends if all goes well.
+    pub(super) ending: Ending,
     pub(super) io: Batch,
 }
 
 impl Flush {
-    pub(crate) fn enter(request: RequestId, array: &Array) -> Stripe {
-        Stripe::Flush(Self { request, io: Batch::of(array.present()) })
+    pub(crate) fn enter(ending: Ending, array: &Array) -> Stripe {
+        Stripe::Flush(Self { ending, io: Batch::of(array.present()) })
     }
 
     pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
@@ -32,12 +33,12 @@ impl Flush {
             Round::Quiet(results) => {
                 ports.array.lose(results.members, results.member_fault, ports.host);
                 ports.array.lose(results.blocks, results.block_fault, ports.host);
-                let result = match ports.array.fate() {
-                    Fate::Failed => Err(Failure::ArrayFailed),
-                    Fate::Serving if results.rejected.is_empty() => Ok(()),
-                    Fate::Serving => Err(Failure::Rejected { fault: results.rejected_fault }),
+                let ending = match ports.array.fate() {
+                    Fate::Failed => self.ending.but(Trouble::ArrayFailed),
+                    Fate::Serving if results.rejected.is_empty() => self.ending,
+                    Fate::Serving => self.ending.but(Trouble::Rejected(results.rejected_fault)),
                 };
-                Record::enter(Ending::Barrier(self.request, result), ports.array)
+                Record::enter(ending, ports.array)
             }
         }
     }

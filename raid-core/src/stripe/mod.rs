@@ -141,8 +141,8 @@ impl Stripe {
             Self::Log(state) => Some(&state.work),
             Self::Commit(state) => Some(&state.work),
             Self::Rewrite(state) => Some(&state.work),
-            Self::Record(state) => state.work(),
-            Self::Flush(_) => None,
+            Self::Record(state) => state.ending.work(),
+            Self::Flush(state) => state.ending.work(),
         }
     }
 
@@ -156,8 +156,8 @@ impl Stripe {
             Self::Log(_) => (0, 4, 1),
             Self::Commit(state) => (0, 3, state.io.open()),
             Self::Rewrite(state) => (0, 2, state.open()),
-            Self::Record(_) => (0, 1, 1),
-            Self::Flush(state) => (0, 6, state.io.open()),
+            Self::Flush(state) => (0, 1, state.io.open()),
+            Self::Record(_) => (0, 0, 1),
         };
         Rank { pieces: self.work().map_or(0, Work::pieces_left), losable, state, open }
     }

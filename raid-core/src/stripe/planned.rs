@@ -35,6 +35,7 @@ impl Planned {
             })),
             Err(NoPlan::Unrecoverable) => failed(Trouble::Unrecoverable),
             Err(NoPlan::NothingToCompare) => failed(Trouble::NothingToCompare),
+            Err(NoPlan::NotCompared) => failed(Trouble::NotCompared),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{Next, Outcome, Ports, Stripe, Trouble, Work};
 use crate::engine::{Array, Fate};
-use crate::host::{Failure, Host, RequestId};
+use crate::host::{Host, RequestId};
 use crate::plan::Operation;
 use crate::units::Generation;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Record {
-    ending: Ending,
+    pub(super) ending: Ending,
     pub(super) until: Generation,
 }
 
@@ -18,7 +18,27 @@ pub(crate) enum Ending {
     /// Work on a rectangle, or on one fault unit of it.
     Work(Work, Outcome),
     /// A flush, or the clean mark.
-    Barrier(RequestId, Result<(), Failure>),
+    Barrier(RequestId, Result<(), Trouble>),
+}
+
+impl Ending {
+    /// The same ending, but for what went wrong after all. What had gone wrong before stands.
+    pub(super) const fn but(self, trouble: Trouble) -> Self {
+        match self {
+            Self::Work(work, Outcome::Done { .. } | Outcome::Compared { .. }) => {
+                Self::Work(work, Outcome::Failed(trouble))
+            }
+            Self::Barrier(request, Ok(())) => Self::Barrier(request, Err(trouble)),
+            Self::Work(_, Outcome::Failed(_)) | Self::Barrier(_, Err(_)) => self,
+        }
+    }
+
+    pub(super) const fn work(&self) -> Option<&Work> {
+        match self {
+            Self::Work(work, _) => Some(work),
+            Self::Barrier(..) => None,
+        }
+    }
 }
 
 impl Record {
@@ -47,22 +67,7 @@ impl Record {
         match ports.array.fate() {
             Fate::Serving if ports.array.recorded() >= self.until => Next::Done(self.ending),
             Fate::Serving => Next::Wait(Stripe::Record(self)),
-            Fate::Failed => Next::Done(match self.ending {
-                Ending::Work(work, Outcome::Done { .. } | Outcome::Compared { .. }) => {
-                    Ending::Work(work, Outcome::Failed(Trouble::ArrayFailed))
-                }
-                Ending::Work(work, Outcome::Failed(trouble)) => {
-                    Ending::Work(work, Outcome::Failed(trouble))
-                }
-                Ending::Barrier(request, _) => Ending::Barrier(request, Err(Failure::ArrayFailed)),
-            }),
-        }
-    }
-
-    pub(super) const fn work(&self) -> Option<&Work> {
-        match &self.ending {
-            Ending::Work(work, _) => Some(work),
-            Ending::Barrier(..) => None,
+            Fate::Failed => Next::Done(self.ending.but(Trouble::ArrayFailed)),
         }
     }
 }

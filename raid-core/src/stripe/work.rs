@@ -47,6 +47,8 @@ pub(crate) enum Trouble {
     ArrayFailed,
     /// There is nothing to compare.
     NothingToCompare,
+    /// A block could not be read, so it was not compared with the others.
+    NotCompared,
 }
 
 impl Work {

@@ -74,9 +74,10 @@ pub(super) fn setup(error: SetupError) -> Error {
              or insist with --force-dirty-degraded",
         )),
         SetupError::Limits(_) | SetupError::DataOffset { .. } => Error::Refused(error.to_string()),
-        SetupError::Seats { .. } | SetupError::Lane(_) | SetupError::Memory => {
-            Error::Engine(error.to_string())
-        }
+        SetupError::Seats { .. }
+        | SetupError::Lane(_)
+        | SetupError::DeviceTwice(_)
+        | SetupError::Memory => Error::Engine(error.to_string()),
         // A kind of error that is newer than this program.
         _ => Error::Engine(error.to_string()),
     }
