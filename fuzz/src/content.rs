@@ -61,6 +61,11 @@ impl Content {
         self.writes.iter().any(|(_, outcome)| *outcome == Outcome::Failed)
     }
 
+    /// Whether a write was started on this sector.
+    pub fn is_written(&self, sector: u64) -> bool {
+        !self.history[index(sector)].is_empty()
+    }
+
     /// Where a read stands among the writes.
     pub fn now(&self) -> Version {
         Version(self.writes.len())

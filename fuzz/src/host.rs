@@ -11,7 +11,7 @@ use raid_core::units::{DeviceIndex, DeviceSector, Lba, Sectors};
 use raid_simd::Kernels;
 
 const SECTOR_BYTES: usize = 512;
-/// What a failed read leaves in memory: nobody may use it.
+/// What nobody may use: memory after a failed read, and what is on members where it is not valid.
 const SCRIBBLE: u8 = 0xDD;
 
 /// A member's device.
@@ -66,6 +66,8 @@ pub struct MemoryHost {
     /// By request index.
     pub callers: BTreeMap<usize, Caller>,
     pub in_flight: Vec<(Token, Command)>,
+    /// Every token so far, as bits.
+    pub tokens: BTreeSet<u64>,
     pub answers: Vec<(RequestId, Result<Answer, Failure>)>,
     pub lost: Vec<(RequestId, Lba, Sectors)>,
     /// Devices that ever failed a command, or cannot be relied on from the start.
@@ -150,6 +152,11 @@ impl MemoryHost {
         device.bad.retain(|sector| !(at.0..at.0 + sectors.0).contains(sector));
     }
 
+    /// Fills a range of a device with what nobody wrote.
+    pub fn litter(&mut self, device: DeviceIndex, at: DeviceSector, sectors: Sectors) {
+        self.devices[device.index()].bytes[bytes_of(at.0, sectors)].fill(SCRIBBLE);
+    }
+
     fn memory(&mut self, buffer: Buffer, sectors: Sectors) -> &mut [u8] {
         let (bytes, offset) = match buffer {
             Buffer::Lane { slot, member, offset } => {
@@ -188,10 +195,8 @@ impl MemoryHost {
 
     /// Panics where a command breaks a promise to its host.
     fn insist(&self, token: Token, command: &Command) {
-        assert!(
-            self.in_flight.iter().all(|(other, _)| *other != token),
-            "a token names one command in flight"
-        );
+        assert!(!self.tokens.contains(&token.to_bits()), "a token names one command, ever");
+        assert_eq!(Token::from_bits(token.to_bits()), token, "a token is its bits");
         match command {
             Command::Write { .. } => {
                 self.insist_on_dirty_mark();
@@ -259,6 +264,7 @@ impl Host for MemoryHost {
             return Err(Busy);
         }
         self.insist(token, &command);
+        self.tokens.insert(token.to_bits());
         self.in_flight.push((token, command));
         Ok(())
     }
