@@ -63,7 +63,7 @@ fn assert_named(failure: Failure, at: u64, sectors: u64) {
             "{failure} is not about {at} + {sectors}"
         ),
         Failure::ArrayFailed => {}
-        Failure::Rejected { .. } | Failure::NothingToCompare => {
+        Failure::Rejected { .. } | Failure::NothingToCompare | Failure::NotCompared { .. } => {
             panic!("unexpected failure: {failure}")
         }
     }
@@ -147,7 +147,10 @@ pub(crate) fn read(
             assert!(named.contains(&first.0), "the failure names what the events name");
         }
         Err(
-            failure @ (Failure::ArrayFailed | Failure::Rejected { .. } | Failure::NothingToCompare),
+            failure @ (Failure::ArrayFailed
+            | Failure::Rejected { .. }
+            | Failure::NothingToCompare
+            | Failure::NotCompared { .. }),
         ) => panic!("unexpected failure: {failure}"),
     }
     if survives(blueprint, &sim.host.devices, lost) {
