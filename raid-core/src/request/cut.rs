@@ -145,3 +145,7 @@ impl Request {
         Self { at: Lba(start), sectors: Sectors(end.saturating_sub(start)), ..self }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test that panics has failed, and says where")]
+mod tests;
