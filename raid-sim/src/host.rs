@@ -4,10 +4,14 @@
 //! * No command goes to a place without a member, or to a member that was lost.
 //! * Nothing is written and nothing recorded once the array has failed, or where it is read only.
 //! * Nothing is written before the dirty mark is durable on every member.
-//! * A write is answered only when every member lost so far is on durable record on the others.
+//! * A write is answered only when every member lost so far is on durable record on the others. This is more than
+//!   was promised where other requests are under way: a member may be lost to them after this one had its writes
+//!   done. See [`Waits`].
 //! * The event count rises by one with each generation, and one count has one content.
 //! * Commands stay inside lanes, the requester's memory and the stacked limits, and share no memory in flight.
 //! * A token names one command at a time, and a request is answered once.
+
+mod check;
 
 use core::ops::Range;
 
@@ -17,7 +21,7 @@ use raid_core::host::{
 };
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberSet;
-use raid_core::metadata::{Consistency, Record};
+use raid_core::metadata::Record;
 use raid_core::parity::{self, CallerMemory};
 use raid_core::plan::Job;
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
@@ -26,6 +30,7 @@ use raid_simd::Kernels;
 use crate::device::RamDevice;
 use crate::medium::{SECTOR, index};
 use crate::sim::Blueprint;
+use check::use_of;
 
 /// When the host is busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub enum Refuses {
     EachOnce,
     /// While so many commands to the same device are in flight.
     Beyond(usize),
+    /// At each command to a device until so many commands to others were taken.
+    Until(DeviceIndex, usize),
 }
 
 /// Something that went over the border between engine and host.
@@ -53,6 +60,15 @@ pub enum Entry {
     Answered(RequestId, Result<Answer, Failure>),
     /// The engine noted an event.
     Noted(Event),
+}
+
+/// What an answered write has to have waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// The record of every loss before the answer. Right while one request is under way.
+    ForEveryLoss,
+    /// The record of losses that the request itself survived. The host cannot tell these and checks nothing.
+    ForItsOwn,
 }
 
 /// A command that was taken and has not ended.
@@ -80,7 +96,7 @@ pub struct Answered {
 pub(crate) enum Purpose {
     Source,
     Target,
-    /// There is none, but the array is written.
+    /// There is none, but something is written or made durable.
     WithoutMemory,
     /// There is none, and nothing of the array is written.
     Nothing,
@@ -101,6 +117,8 @@ pub struct SimHost {
     pub devices: Vec<RamDevice>,
     /// When commands are refused.
     pub refuses: Refuses,
+    /// What answers have to have waited for.
+    pub waits: Waits,
     /// All that went over the border.
     pub trace: Vec<Entry>,
     /// The answers, in order.
@@ -116,6 +134,8 @@ pub struct SimHost {
     limits: IoLimits,
     access: Access,
     lost: MemberSet,
+    /// Of these, those that the engine noted.
+    noted: MemberSet,
     array_failed: ArrayFailed,
     last_record: Option<Record>,
     events_before: u64,
@@ -139,6 +159,7 @@ impl SimHost {
         Self {
             devices,
             refuses: Refuses::Nothing,
+            waits: Waits::ForEveryLoss,
             trace: Vec::new(),
             answers: Vec::new(),
             queue: Vec::new(),
@@ -152,6 +173,7 @@ impl SimHost {
             limits,
             access: blueprint.access,
             lost: blueprint.absent(),
+            noted: MemberSet::NONE,
             array_failed: ArrayFailed::NotYet,
             last_record: None,
             events_before: blueprint.events,
@@ -162,6 +184,12 @@ impl SimHost {
     #[must_use]
     pub const fn lost(&self) -> MemberSet {
         self.lost
+    }
+
+    /// Who the last metadata issued calls failed, or who was lost from the start where there was none.
+    #[must_use]
+    pub fn last_failed(&self) -> MemberSet {
+        self.last_record.map_or(self.lost.difference(self.noted), |record| record.failed)
     }
 
     /// Commands in flight, in order of submission.
@@ -184,6 +212,13 @@ impl SimHost {
             Entry::Taken(_, command) => Some(*command),
             Entry::Refused(..) | Entry::Ended(..) | Entry::Answered(..) | Entry::Noted(_) => None,
         })
+    }
+
+    /// Entries of the trace but for refusals: what moved things on.
+    #[must_use]
+    pub fn moves(&self) -> usize {
+        let refused = |entry: &&Entry| matches!(entry, Entry::Refused(..));
+        self.trace.len() - self.trace.iter().filter(refused).count()
     }
 
     /// How many requests are not answered.
@@ -332,101 +367,6 @@ impl SimHost {
         all
     }
 
-    fn check(&self, token: Token, command: &Command) {
-        let bits = token.to_bits();
-        assert_eq!(Token::from_bits(bits), token, "the token does not survive its bits");
-        assert!(
-            self.queue.iter().all(|other| other.token.to_bits() != bits),
-            "two commands in flight with one token: {command:?}"
-        );
-        let Some(device) = command.device() else { return };
-        let place = self.seats.iter().position(|seat| *seat == Some(device));
-        let place = place.unwrap_or_else(|| panic!("no such member: {command:?}"));
-        let member = MemberIndex(u8::try_from(place).expect("at most 255 members"));
-        assert!(!self.lost.contains(member), "member {place} is lost: {command:?}");
-        match *command {
-            Command::Read { at, sectors, into, .. } => self.check_transfer(at.0, sectors, into),
-            Command::Write { at, sectors, from, .. } => {
-                self.check_writes(command);
-                self.check_transfer(at.0, sectors, from);
-                self.check_dirty_mark(command);
-            }
-            Command::Flush { .. } => {
-                assert_eq!(self.access, Access::ReadWrite, "a flush of a read-only array");
-            }
-            Command::Record { member: named, record, .. } => {
-                self.check_writes(command);
-                assert_eq!(named, member, "a record for another place");
-                self.check_record(&record);
-            }
-            Command::Compute(_) => {}
-        }
-        self.check_memory(command);
-    }
-
-    fn check_writes(&self, command: &Command) {
-        assert_eq!(self.access, Access::ReadWrite, "a write to a read-only array: {command:?}");
-        assert_eq!(self.array_failed, ArrayFailed::NotYet, "after the array failed: {command:?}");
-    }
-
-    fn check_transfer(&self, at: u64, sectors: Sectors, buffer: Buffer) {
-        let block = self.limits.logical_block().0;
-        assert!(at.is_multiple_of(block), "address {at} is no multiple of {block} sectors");
-        assert!(sectors.0.is_multiple_of(block), "{sectors:?} is no multiple of {block} sectors");
-        assert!(sectors <= self.limits.transfer_max, "{sectors:?} is more than a device takes");
-        let range = self.memory(buffer, sectors);
-        let needed = usize::try_from(self.limits.memory_alignment_bytes).expect("fits");
-        assert!(
-            self.alignment(buffer, &range).is_multiple_of(needed),
-            "memory is not aligned to {needed} bytes: {buffer:?}"
-        );
-    }
-
-    fn check_dirty_mark(&self, command: &Command) {
-        for (place, device) in self.living() {
-            let durable = self.devices[device.index()].durable.map(|record| record.consistency);
-            assert!(
-                matches!(durable, Some(Consistency::InSyncTo(_))),
-                "member {place} is not marked dirty ({durable:?}): {command:?}"
-            );
-        }
-    }
-
-    fn check_record(&self, record: &Record) {
-        match &self.last_record {
-            Some(last) if last.events == record.events => {
-                assert_eq!(last, record, "one event count, two contents");
-            }
-            Some(last) => assert_eq!(record.events, last.events + 1, "events rise by one"),
-            None => assert_eq!(record.events, self.events_before + 1, "events rise by one"),
-        }
-        assert!(
-            record.failed.difference(self.lost).is_empty(),
-            "a member called failed that is not"
-        );
-    }
-
-    /// No command in flight fills memory that another uses.
-    fn check_memory(&self, command: &Command) {
-        let Some((buffer, sectors, fills)) = use_of(command) else { return };
-        let range = self.memory(buffer, sectors);
-        for other in &self.queue {
-            let Some((other_buffer, other_sectors, other_fills)) = use_of(&other.command) else {
-                continue;
-            };
-            let both_only_look = fills == Use::Looks && other_fills == Use::Looks;
-            if both_only_look || !same_memory(buffer, other_buffer) {
-                continue;
-            }
-            let other_range = self.memory(other_buffer, other_sectors);
-            assert!(
-                range.end <= other_range.start || other_range.end <= range.start,
-                "two commands in flight over the same memory: {command:?} and {:?}",
-                other.command
-            );
-        }
-    }
-
     /// Places whose member is not lost, with their devices.
     fn living(&self) -> impl Iterator<Item = (usize, DeviceIndex)> {
         self.seats.iter().enumerate().filter_map(|(place, seat)| {
@@ -454,34 +394,13 @@ impl SimHost {
                 let same = |other: &&InFlight| other.command.device() == Some(device);
                 self.queue.iter().filter(same).count() >= depth
             }),
+            Refuses::Until(device, count) => {
+                let to_others = |other: &Command| other.device().is_some_and(|it| it != device);
+                command.device() == Some(device)
+                    && self.commands().filter(to_others).count() < count
+            }
         };
         if refuse { Err(Busy) } else { Ok(()) }
-    }
-}
-
-/// What a command does to its memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Fills,
-    Looks,
-}
-
-const fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> {
-    match *command {
-        Command::Read { into, sectors, .. } => Some((into, sectors, Use::Fills)),
-        Command::Write { from, sectors, .. } => Some((from, sectors, Use::Looks)),
-        Command::Flush { .. } | Command::Record { .. } | Command::Compute(_) => None,
-    }
-}
-
-fn same_memory(one: Buffer, other: Buffer) -> bool {
-    match (one, other) {
-        (Buffer::Lane { .. }, Buffer::Lane { .. }) => true,
-        (Buffer::Caller { request: one, .. }, Buffer::Caller { request: other, .. }) => {
-            one == other
-        }
-        (Buffer::Lane { .. }, Buffer::Caller { .. })
-        | (Buffer::Caller { .. }, Buffer::Lane { .. }) => false,
     }
 }
 
@@ -507,13 +426,14 @@ impl Host for SimHost {
                 assert_ne!(used, request, "answered with its memory in flight");
             }
         }
-        let writes = matches!(caller.purpose, Purpose::Source | Purpose::WithoutMemory);
+        let writes = matches!(caller.purpose, Purpose::Source | Purpose::WithoutMemory)
+            && self.access == Access::ReadWrite
+            && self.waits == Waits::ForEveryLoss;
         if result.is_ok() && writes {
             for (place, device) in self.living() {
-                let missing = match &self.devices[device.index()].durable {
-                    Some(record) => self.lost.difference(record.failed),
-                    None => self.lost.difference(MemberSet::NONE),
-                };
+                let durable = self.devices[device.index()].durable;
+                let recorded = durable.map_or(MemberSet::NONE, |record| record.failed);
+                let missing = self.noted.difference(recorded);
                 assert!(
                     missing.is_empty(),
                     "answered before the loss of {missing:?} was on record on member {place}"
@@ -530,6 +450,7 @@ impl Host for SimHost {
             Event::MemberFailed { member, .. } => {
                 assert!(!self.lost.contains(member), "member {member:?} was lost already");
                 self.lost.insert(member);
+                self.noted.insert(member);
             }
             Event::ArrayFailed => {
                 assert_eq!(self.array_failed, ArrayFailed::NotYet, "an array fails once");

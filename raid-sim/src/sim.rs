@@ -5,15 +5,16 @@ use raid_core::engine::{
     Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Shape};
-use raid_core::host::{Completion, Durability, Misuse, RequestId, Token};
+use raid_core::host::{Command, Completion, Durability, Misuse, RequestId, Token};
 use raid_core::io_limits::{IoLimits, MemoryAlignment};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
+use raid_core::plan::Task;
 use raid_core::request::{Request, Stability};
 use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
 
 use crate::device::RamDevice;
-use crate::host::{Answered, Caller, Purpose, SimHost};
+use crate::host::{Answered, Caller, InFlight, Purpose, SimHost};
 use crate::medium::{SECTOR, index};
 use crate::order::Order;
 use crate::reference;
@@ -324,8 +325,8 @@ impl<'m> Sim<'m> {
             Wish::Check { at, sectors } => {
                 (Request::check(Lba(at), Sectors(sectors)), Vec::new(), Purpose::Nothing)
             }
-            Wish::Flush => (Request::flush(), Vec::new(), Purpose::Nothing),
-            Wish::MarkClean => (Request::mark_clean(), Vec::new(), Purpose::Nothing),
+            Wish::Flush => (Request::flush(), Vec::new(), Purpose::WithoutMemory),
+            Wish::MarkClean => (Request::mark_clean(), Vec::new(), Purpose::WithoutMemory),
         };
         let mut left = bytes.len();
         let segments = segments
@@ -344,14 +345,14 @@ impl<'m> Sim<'m> {
 
     /// Polls once. If that leads to nothing more, one command ends.
     pub fn turn(&mut self) -> Turn {
-        let before = self.host.trace.len();
+        let before = self.host.moves();
         let progress = self.engine.poll(&mut self.host, self.budget);
         self.tally.polls += 1;
         let quiet = self.host.in_flight().is_empty();
         match progress {
             Progress::More => {
                 let steps = self.idle_steps + u64::from(self.budget.max(1));
-                self.idle_steps = if self.host.trace.len() == before { steps } else { 0 };
+                self.idle_steps = if self.host.moves() == before { steps } else { 0 };
                 assert!(self.idle_steps < IDLE_STEPS_MAX, "the engine steps and does nothing");
                 return Turn::Again;
             }
@@ -394,7 +395,7 @@ impl<'m> Sim<'m> {
         for (token, completion) in &self.reported {
             let all = [*completion, Completion::Done, Completion::Compared { mismatched_units: 1 }];
             for completion in all {
-                assert_eq!(self.engine.on_done(*token, completion), Err(Misuse::UnknownToken));
+                assert!(self.engine.on_done(*token, completion).is_err(), "late {token:?}");
                 wrong += 1;
             }
             // Other members, slots and epochs next to it.
@@ -403,10 +404,23 @@ impl<'m> Sim<'m> {
                 let bits = forged.to_bits();
                 if self.host.in_flight().iter().all(|other| other.token.to_bits() != bits) {
                     let result = self.engine.on_done(forged, *completion);
-                    assert_eq!(result, Err(Misuse::UnknownToken), "forged {forged:?}");
+                    assert!(result.is_err(), "forged {forged:?}");
                     wrong += 1;
                 }
             }
+        }
+        // Commands that do not compare cannot have compared.
+        for InFlight { token, command } in self.host.in_flight() {
+            let (wrong_end, compares) = match command {
+                Command::Compute(job) if job.task() == Task::Check => (Completion::Done, true),
+                Command::Compute(_)
+                | Command::Read { .. }
+                | Command::Write { .. }
+                | Command::Flush { .. }
+                | Command::Record { .. } => (Completion::Compared { mismatched_units: 0 }, false),
+            };
+            let result = self.engine.on_done(*token, wrong_end);
+            assert_eq!(result, Err(Misuse::WrongCompletion), "a check: {compares}");
         }
         assert!(wrong > 0);
         assert_eq!(format!("{:?}", self.engine), before, "misuse changes nothing");

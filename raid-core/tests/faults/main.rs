@@ -9,8 +9,12 @@
 )]
 
 mod alignment;
+mod busy;
 mod marks;
 mod media;
+mod metadata;
 mod mirrors;
+mod misuse;
 mod rejected;
 mod setups;
+mod soak;

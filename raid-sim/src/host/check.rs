@@ -1,0 +1,131 @@
+//! What is checked of each command that the engine issues.
+
+use raid_core::engine::Access;
+use raid_core::host::{Buffer, Command, Token};
+use raid_core::metadata::{Consistency, Record};
+use raid_core::units::{MemberIndex, Sectors};
+
+use super::{ArrayFailed, SimHost};
+
+impl SimHost {
+    pub(super) fn check(&self, token: Token, command: &Command) {
+        let bits = token.to_bits();
+        assert_eq!(Token::from_bits(bits), token, "the token does not survive its bits");
+        assert!(
+            self.queue.iter().all(|other| other.token.to_bits() != bits),
+            "two commands in flight with one token: {command:?}"
+        );
+        let Some(device) = command.device() else { return };
+        let place = self.seats.iter().position(|seat| *seat == Some(device));
+        let place = place.unwrap_or_else(|| panic!("no such member: {command:?}"));
+        let member = MemberIndex(u8::try_from(place).expect("at most 255 members"));
+        assert!(!self.lost.contains(member), "member {place} is lost: {command:?}");
+        match *command {
+            Command::Read { at, sectors, into, .. } => self.check_transfer(at.0, sectors, into),
+            Command::Write { at, sectors, from, .. } => {
+                self.check_writes(command);
+                self.check_transfer(at.0, sectors, from);
+                self.check_dirty_mark(command);
+            }
+            Command::Flush { .. } => {
+                assert_eq!(self.access, Access::ReadWrite, "a flush of a read-only array");
+            }
+            Command::Record { member: named, record, .. } => {
+                self.check_writes(command);
+                assert_eq!(named, member, "a record for another place");
+                self.check_record(&record);
+            }
+            Command::Compute(_) => {}
+        }
+        self.check_memory(command);
+    }
+
+    fn check_writes(&self, command: &Command) {
+        assert_eq!(self.access, Access::ReadWrite, "a write to a read-only array: {command:?}");
+        assert_eq!(self.array_failed, ArrayFailed::NotYet, "after the array failed: {command:?}");
+    }
+
+    fn check_transfer(&self, at: u64, sectors: Sectors, buffer: Buffer) {
+        let block = self.limits.logical_block().0;
+        assert!(at.is_multiple_of(block), "address {at} is no multiple of {block} sectors");
+        assert!(sectors.0.is_multiple_of(block), "{sectors:?} is no multiple of {block} sectors");
+        assert!(sectors <= self.limits.transfer_max, "{sectors:?} is more than a device takes");
+        let range = self.memory(buffer, sectors);
+        let needed = usize::try_from(self.limits.memory_alignment_bytes).expect("fits");
+        assert!(
+            self.alignment(buffer, &range).is_multiple_of(needed),
+            "memory is not aligned to {needed} bytes: {buffer:?}"
+        );
+    }
+
+    fn check_dirty_mark(&self, command: &Command) {
+        for (place, device) in self.living() {
+            let durable = self.devices[device.index()].durable.map(|record| record.consistency);
+            assert!(
+                matches!(durable, Some(Consistency::InSyncTo(_))),
+                "member {place} is not marked dirty ({durable:?}): {command:?}"
+            );
+        }
+    }
+
+    fn check_record(&self, record: &Record) {
+        match &self.last_record {
+            Some(last) if last.events == record.events => {
+                assert_eq!(last, record, "one event count, two contents");
+            }
+            Some(last) => assert_eq!(record.events, last.events + 1, "events rise by one"),
+            None => assert_eq!(record.events, self.events_before + 1, "events rise by one"),
+        }
+        assert!(
+            record.failed.difference(self.lost).is_empty(),
+            "a member called failed that is not"
+        );
+    }
+
+    /// No command in flight fills memory that another uses.
+    fn check_memory(&self, command: &Command) {
+        let Some((buffer, sectors, fills)) = use_of(command) else { return };
+        let range = self.memory(buffer, sectors);
+        for other in &self.queue {
+            let Some((other_buffer, other_sectors, other_fills)) = use_of(&other.command) else {
+                continue;
+            };
+            let both_only_look = fills == Use::Looks && other_fills == Use::Looks;
+            if both_only_look || !same_memory(buffer, other_buffer) {
+                continue;
+            }
+            let other_range = self.memory(other_buffer, other_sectors);
+            assert!(
+                range.end <= other_range.start || other_range.end <= range.start,
+                "two commands in flight over the same memory: {command:?} and {:?}",
+                other.command
+            );
+        }
+    }
+}
+
+/// What a command does to its memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Fills,
+    Looks,
+}
+
+pub(super) const fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> {
+    match *command {
+        Command::Read { into, sectors, .. } => Some((into, sectors, Use::Fills)),
+        Command::Write { from, sectors, .. } => Some((from, sectors, Use::Looks)),
+        Command::Flush { .. } | Command::Record { .. } | Command::Compute(_) => None,
+    }
+}
+
+fn same_memory(one: Buffer, other: Buffer) -> bool {
+    match (one, other) {
+        (Buffer::Lane { .. }, Buffer::Lane { .. }) => true,
+        (Buffer::Caller { request: one, .. }, Buffer::Caller { request: other, .. }) => {
+            one == other
+        }
+        (Buffer::Lane { .. }, Buffer::Caller { .. })
+        | (Buffer::Caller { .. }, Buffer::Lane { .. }) => false,
+    }
+}
