@@ -15,5 +15,7 @@
 mod arrays;
 mod bound;
 mod judge;
+mod media;
+mod orders;
 mod reads;
 mod writes;
