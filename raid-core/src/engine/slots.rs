@@ -19,7 +19,7 @@ pub struct Slot {
 }
 
 /// What a slot takes at most: a fixed part, and the sets of members that its states hold. 240 bytes
-/// for up to 64 members, 196 for up to 32.
+/// for up to 64 members on a 64-bit machine, 196 for up to 32 on a 32-bit one.
 pub const SLOT_BYTES_MAX: usize = 152 + 11 * size_of::<MemberSet>();
 
 const_assert!(size_of::<Slot>() <= SLOT_BYTES_MAX);
