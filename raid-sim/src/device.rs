@@ -51,7 +51,8 @@ impl RamDevice {
         self.done.iter().filter(|(done, _)| *done == action).count()
     }
 
-    /// Reads into memory at an address that is a multiple of `aligned` bytes, 0 meaning of everything.
+    /// Reads into memory at an address that is a multiple of `aligned` bytes, 0 meaning of
+    /// everything.
     pub(crate) fn read_aligned(
         &mut self,
         at: u64,

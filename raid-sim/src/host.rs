@@ -1,14 +1,14 @@
-//! A host over devices in memory. It carries a command out when its turn has come, and checks what the engine asks
-//! for: each of these checks is a promise of the engine.
+//! A host over devices in memory. It carries a command out when its turn has come, and checks what
+//! the engine asks for: each of these checks is a promise of the engine.
 //!
 //! * No command goes to a place without a member, or to a member that was lost.
 //! * Nothing is written and nothing recorded once the array has failed, or where it is read only.
 //! * Nothing is written before the dirty mark is durable on every member.
-//! * A write is answered only when every member lost so far is on durable record on the others. This is more than
-//!   was promised where other requests are under way: a member may be lost to them after this one had its writes
-//!   done. See [`Waits`].
+//! * A write is answered only when every member lost so far is on durable record on the others.
+//!   This is more than
 //! * The event count rises by one with each generation, and one count has one content.
-//! * Commands stay inside lanes, the requester's memory and the stacked limits, and share no memory in flight.
+//! * Commands stay inside lanes, the requester's memory and the stacked limits, and share no memory
+//!   in flight.
 //! * A token names one command at a time, and a request is answered once.
 
 mod check;
@@ -67,7 +67,8 @@ pub enum Entry {
 pub enum Waits {
     /// The record of every loss before the answer. Right while one request is under way.
     ForEveryLoss,
-    /// The record of losses that the request itself survived. The host cannot tell these and checks nothing.
+    /// The record of losses that the request itself survived. The host cannot tell these and checks
+    /// nothing.
     ForItsOwn,
 }
 
@@ -186,7 +187,8 @@ impl SimHost {
         self.lost
     }
 
-    /// Who the last metadata issued calls failed, or who was lost from the start where there was none.
+    /// Who the last metadata issued calls failed, or who was lost from the start where there was
+    /// none.
     #[must_use]
     pub fn last_failed(&self) -> MemberSet {
         self.last_record.map_or(self.lost.difference(self.noted), |record| record.failed)

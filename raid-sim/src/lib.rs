@@ -3,10 +3,12 @@
 //! * [`medium`]: what a device holds, sector by sector.
 //! * [`rules`]: which commands fail, how, and what they leave behind.
 //! * [`device`]: a medium with rules, in memory; also a `BlockDevice`.
-//! * [`host`]: carries commands out when their turn has come, keeps a trace, and checks the engine as it goes.
+//! * [`host`]: carries commands out when their turn has come, keeps a trace, and checks the engine
+//!   as it goes.
 //! * [`order`]: whose turn it is: first come, last come, by chance, or every order there is.
 //! * [`sim`]: an engine with a host under it, driven to the end.
-//! * [`reference`]: what rows and copies have to hold, by plain algebra. Knows nothing of raid-simd.
+//! * [`reference`]: what rows and copies have to hold, by plain algebra. Knows nothing of
+//!   raid-simd.
 //!
 //! For tests. Whatever is found wrong panics, and says what it was.
 #![allow(

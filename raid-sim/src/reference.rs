@@ -1,6 +1,7 @@
 //! What rows and copies have to hold, by plain algebra.
 //!
-//! Multiplication in GF(2^8) is done bit by bit, as the definition says; nothing here is shared with raid-simd.
+//! Multiplication in GF(2^8) is done bit by bit, as the definition says; nothing here is shared
+//! with raid-simd.
 
 use std::sync::OnceLock;
 
@@ -76,7 +77,8 @@ pub struct Lost {
     pub at: Lba,
 }
 
-/// Members' data areas as they have to be for this content of the array. Bytes that belong to no block are zero.
+/// Members' data areas as they have to be for this content of the array. Bytes that belong to no
+/// block are zero.
 #[must_use]
 pub fn lay_out(geometry: &Geometry, content: &[u8], member_sectors: u64) -> Vec<Vec<u8>> {
     let empty = vec![0; index(member_sectors) * SECTOR];
@@ -151,7 +153,8 @@ pub fn content(geometry: &Geometry, members: &[Option<&[u8]>]) -> Result<Vec<u8>
     Ok(content)
 }
 
-/// Names every row whose parity, and every chunk whose copies, do not fit `content` on the members that are there.
+/// Names every row whose parity, and every chunk whose copies, do not fit `content` on the members
+/// that are there.
 #[must_use]
 pub fn disagreements(
     geometry: &Geometry,

@@ -75,7 +75,8 @@ impl Rule {
         Self::on(Action::ALL, Fault::Gone).skipping(commands)
     }
 
-    /// Only commands that touch these sectors. Flushes and records touch none in particular, so they match still.
+    /// Only commands that touch these sectors. Flushes and records touch none in particular, so
+    /// they match still.
     #[must_use]
     pub const fn at(self, sectors: Range<u64>) -> Self {
         Self { sectors, ..self }

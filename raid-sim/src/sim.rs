@@ -202,8 +202,8 @@ impl Lent {
 pub enum Reports {
     /// Once, as it should be.
     Once,
-    /// Once, and then all that was ever reported again, and tokens that nobody gave. The engine has to call each
-    /// of these misuse and to stay as it is.
+    /// Once, and then all that was ever reported again, and tokens that nobody gave. The engine has
+    /// to call each of these misuse and to stay as it is.
     Hostile,
 }
 
@@ -225,7 +225,8 @@ pub enum Turn {
     Finished,
 }
 
-/// Polls in a row that issue, note and answer nothing, times their budget: more steps than any state needs.
+/// Polls in a row that issue, note and answer nothing, times their budget: more steps than any
+/// state needs.
 const IDLE_STEPS_MAX: u64 = 4096;
 
 /// An engine over simulated members.
@@ -295,7 +296,8 @@ impl<'m> Sim<'m> {
         self.start_at(wish, &[(0, usize::MAX)])
     }
 
-    /// Starts a request whose memory has segments at these addresses and of these lengths. The last is cut to fit.
+    /// Starts a request whose memory has segments at these addresses and of these lengths. The last
+    /// is cut to fit.
     ///
     /// # Errors
     /// Why the engine refuses it.

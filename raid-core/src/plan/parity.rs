@@ -76,7 +76,8 @@ impl RowPlan {
         if lost.count() > self.parity.count() {
             return Err(NoPlan::Unrecoverable);
         }
-        // What is written to a member that is not rebuilt up to here counts only if the others make up for it.
+        // What is written to a member that is not rebuilt up to here counts only if the others make
+        // up for it.
         let void = self.at.unreadable.difference(self.at.faulted).union(lost);
         let void = void.intersection(self.data.union(self.parity));
         if void.count() > self.parity.count() && !void.intersection(self.covered).is_empty() {

@@ -75,7 +75,8 @@ impl Work {
     pub(crate) fn narrowed(&self) -> Option<Self> {
         match self.piece {
             Piece::Whole if self.whole.pieces() > 1 => {
-                // A unit may start where the requester's memory is less aligned than at the rectangle's start.
+                // A unit may start where the requester's memory is less aligned than at the
+                // rectangle's start.
                 let operation = self.operation.through_lanes();
                 Some(Self { operation, piece: Piece::Unit(0), ..*self })
             }

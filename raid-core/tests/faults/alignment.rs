@@ -1,4 +1,5 @@
-//! I/O limits: what a device cannot take goes through a lane or is refused; it is never sent to fail.
+//! I/O limits: what a device cannot take goes through a lane or is refused; it is never sent to
+//! fail.
 
 use raid_core::blocking::{Array, Error, Keeper, Parts};
 use raid_core::engine::{Access, Dirty, Memory, Refusal, RequestSlot, Setup, Slot};
@@ -73,7 +74,8 @@ fn blocking(
 
 #[test]
 fn two_odd_segments_are_served_through_lanes() {
-    // 4 KiB in 512 bytes at 0xC00 and 3,584 bytes elsewhere, against members that take no such memory.
+    // 4 KiB in 512 bytes at 0xC00 and 3,584 bytes elsewhere, against members that take no such
+    // memory.
     for memory in [1, 512, 4096] {
         for blueprint in [setups::raid5(4), setups::raid1(2), setups::raid10()] {
             let demands = limits(512, memory, 2048);
@@ -144,8 +146,8 @@ fn misaligned_memory_goes_through_lanes_both_ways() {
 
 #[test]
 fn pieces_of_a_rectangle_are_as_aligned_as_the_devices_ask() {
-    // A rectangle starts one sector into its chunk; its units, done one by one after a media fault, start seven
-    // sectors further on in the requester's memory, which the devices do not take.
+    // A rectangle starts one sector into its chunk; its units, done one by one after a media fault,
+    // start seven sectors further on in the requester's memory, which the devices do not take.
     for (block, memory, at, sectors) in
         [(512, 4096, 1, 40), (512, 1024, 3, 61), (4096, 4096, 8, 56)]
     {

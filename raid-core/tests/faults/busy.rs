@@ -58,8 +58,8 @@ fn a_host_that_is_busy_now_and_then_loses_nothing() {
 
 #[test]
 fn a_busy_device_starves_no_other_under_any_budget() {
-    // Device 0 takes nothing until another device was given something, as if the two shared a queue. What is refused
-    // must not use up every step of every poll.
+    // Device 0 takes nothing until another device was given something, as if the two shared a
+    // queue. What is refused must not use up every step of every poll.
     for budget in 1..8 {
         for slots in 1..4 {
             let mut blueprint = setups::raid5(4);

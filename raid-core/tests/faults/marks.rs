@@ -202,8 +202,8 @@ fn the_clean_mark_comes_after_a_flush_even_if_only_part_is_vouched_for() {
 
 #[test]
 fn a_write_that_could_not_be_read_back_is_not_answered_as_done() {
-    // Member 0 is being rebuilt and holds nothing yet, and member 3 with the parity of row 0 fails: the array has
-    // failed, and says so instead of writing to a member that nothing vouches for.
+    // Member 0 is being rebuilt and holds nothing yet, and member 3 with the parity of row 0 fails:
+    // the array has failed, and says so instead of writing to a member that nothing vouches for.
     for (first, readable) in [(0, false), (CHUNK, true)] {
         let blueprint = rebuilding(setups::raid5(4), 0, 0);
         let before = setups::content(&blueprint, 10);

@@ -103,7 +103,8 @@ fn metadata_that_some_members_cannot_keep_costs_these_members() {
 
 #[test]
 fn members_that_fail_one_generation_after_the_other_cost_one_generation_each() {
-    // Member 0 fails at once, member 1 in the generation that records member 0, member 2 in the one after.
+    // Member 0 fails at once, member 1 in the generation that records member 0, member 2 in the one
+    // after.
     let blueprint = setups::raid1(4);
     let content = setups::content(&blueprint, 3);
     let mut devices = blueprint.devices(&content);

@@ -71,6 +71,7 @@ fn copies_that_are_bad_in_different_units_serve_all() {
     let answer = sim.request(setups::read(0, 128));
     assert!(answer.result.is_ok());
     assert!(answer.memory == setups::part(&content, 0, 128));
-    // Only what was found bad on the way is mended: the second copy was read where the first was bad.
+    // Only what was found bad on the way is mended: the second copy was read where the first was
+    // bad.
     assert_eq!(setups::events(&sim).len(), 2);
 }

@@ -12,8 +12,8 @@ use crate::setups::{self, CHUNK};
 
 #[test]
 fn late_doubled_and_forged_reports_are_misuse_and_change_nothing() {
-    // After each completion all earlier ones come again, and others that nobody gave; the simulator compares the
-    // engine before and after, down to the last field.
+    // After each completion all earlier ones come again, and others that nobody gave; the simulator
+    // compares the engine before and after, down to the last field.
     for blueprint in [setups::raid5(4), setups::raid6(5), setups::raid1(3), setups::raid10()] {
         for order in [Order::Fifo, Order::Lifo, Order::Random(Random::new(5))] {
             let before = setups::content(&blueprint, 1);

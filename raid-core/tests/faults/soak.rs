@@ -1,5 +1,5 @@
-//! Many requests at a time, in any order, over members that fail within the redundancy: what is read is what was
-//! written before, in order of arrival.
+//! Many requests at a time, in any order, over members that fail within the redundancy: what is
+//! read is what was written before, in order of arrival.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,8 @@ fn layouts() -> Vec<(Layout, u8)> {
     ]
 }
 
-/// Lets as many members fail as the redundancy makes up for, each in its own way; one may have bad sectors instead.
+/// Lets as many members fail as the redundancy makes up for, each in its own way; one may have bad
+/// sectors instead.
 fn let_fail(blueprint: &Blueprint, devices: &mut [RamDevice], random: &mut Random) {
     let mut left = random.below(u64::from(blueprint.geometry.redundancy()) + 1);
     let members = u64::try_from(devices.len()).unwrap();

@@ -65,7 +65,8 @@ pub(crate) enum Moment {
     Committing,
 }
 
-/// Every set of at most `most` members, with every way to lose each of them at one of these moments.
+/// Every set of at most `most` members, with every way to lose each of them at one of these
+/// moments.
 pub(crate) fn losses(
     members: u8,
     most: u32,
@@ -113,8 +114,8 @@ pub(crate) fn arrange(
     blueprint.without(missing)
 }
 
-/// Every run of 4 KiB units inside row (or group of chunks) number `row` of `width` sectors, and some that are odd
-/// or reach into the next row.
+/// Every run of 4 KiB units inside row (or group of chunks) number `row` of `width` sectors, and
+/// some that are odd or reach into the next row.
 pub(crate) fn ranges(row: u64, width: u64, size: u64) -> Vec<(u64, u64)> {
     let mut ranges = Vec::new();
     let base = row * width;

@@ -1,4 +1,5 @@
-//! The number of completions after which a request is answered, whatever fails. From the limits alone.
+//! The number of completions after which a request is answered, whatever fails. From the limits
+//! alone.
 
 use raid_core::limits::LANE_SECTORS_MIN;
 use raid_core::plan::TASKS_MAX;
@@ -18,13 +19,15 @@ pub(crate) fn completions_max(blueprint: &Blueprint, sectors: u64) -> u64 {
     // A rectangle is done whole, or given up and done in fault units; writes are repeated in units.
     let units = units_of(blueprint.lane.0);
     let rectangle = part * (1 + units) + members * units;
-    // One generation marks the array dirty, and one for each member says that it is lost; each is begun anew for
-    // each member that fails in it. A generation is at most a flush, a record and a flush.
+    // One generation marks the array dirty, and one for each member says that it is lost; each is
+    // begun anew for each member that fails in it. A generation is at most a flush, a record and a
+    // flush.
     let generations = (2 + members) * (1 + members) * 3 * members;
     rectangles * rectangle + generations
 }
 
-/// Most polls: each is followed by a completion, or has used up its budget, or offers what was refused.
+/// Most polls: each is followed by a completion, or has used up its budget, or offers what was
+/// refused.
 pub(crate) fn polls_max(completions: u64) -> u64 {
     const STEPS_BETWEEN: u64 = 8;
     completions * STEPS_BETWEEN + STEPS_BETWEEN

@@ -1,8 +1,9 @@
-//! The stripe machine, exhaustively over small arrays: every set of lost members, lost at every moment, under every
-//! run of blocks that a request can cover, and every order of completions.
+//! The stripe machine, exhaustively over small arrays: every set of lost members, lost at every
+//! moment, under every run of blocks that a request can cover, and every order of completions.
 //!
-//! What is compared with what: the bytes on the members, read past the engine, with plain algebra; the answers with
-//! what that algebra says can be known; the commands with the promises that `raid_sim::host` checks.
+//! What is compared with what: the bytes on the members, read past the engine, with plain algebra;
+//! the answers with what that algebra says can be known; the commands with the promises that
+//! `raid_sim::host` checks.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

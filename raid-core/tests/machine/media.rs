@@ -39,8 +39,9 @@ struct Case<'c> {
 }
 
 impl Case<'_> {
-    /// Whether a sector of the array can be known if reads fail for whole units; or, `exact`, if they fail for bad
-    /// sectors alone. What a read touches lies between the two: it may begin behind the bad sectors of a unit.
+    /// Whether a sector of the array can be known if reads fail for whole units; or, `exact`, if
+    /// they fail for bad sectors alone. What a read touches lies between the two: it may begin
+    /// behind the bad sectors of a unit.
     fn known(&self, lba: u64, grain: Grain) -> bool {
         let geometry = &self.blueprint.geometry;
         let good = |(member, at): &(MemberIndex, u64)| {

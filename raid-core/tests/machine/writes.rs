@@ -1,4 +1,5 @@
-//! Writes: every lost set, lost at every moment, under every run of covered blocks and every source.
+//! Writes: every lost set, lost at every moment, under every run of covered blocks and every
+//! source.
 
 use raid_core::engine::Refusal;
 use raid_core::geometry::Geometry;

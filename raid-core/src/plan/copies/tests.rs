@@ -3,7 +3,8 @@
 use super::*;
 use crate::plan::Redundancy::{InSync, Unknown};
 
-/// What a copy is to the operation: its block can be read, its member takes writes, and it was found unreadable here.
+/// What a copy is to the operation: its block can be read, its member takes writes, and it was
+/// found unreadable here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Is {
     Valid,
@@ -34,7 +35,8 @@ fn judge(states: &[Is], at: Snapshot) {
             }
         }
     }
-    // After a write one copy at least has to be valid: a copy that is being rebuilt is not, even if it is written.
+    // After a write one copy at least has to be valid: a copy that is being rebuilt is not, even if
+    // it is written.
     let keeps = states.iter().any(|is| matches!(is, Is::Valid | Is::Faulted));
     for source in [Source::Direct, Source::Staged, Source::Zeroes] {
         match plan.write(source) {

@@ -1,8 +1,10 @@
-//! The plan is total and right: every cover, every state of every member, every source, parity known to fit or not.
+//! The plan is total and right: every cover, every state of every member, every source, parity
+//! known to fit or not.
 //!
-//! Blocks are linear forms over the old data, the new data and, where parity is not known to fit, two blocks of
-//! nobody knows what. Tasks run over these forms, so "right" means right for all bytes. What can be done at all is
-//! said by the rank of a matrix, which knows nothing of the ways that the plan has.
+//! Blocks are linear forms over the old data, the new data and, where parity is not known to fit,
+//! two blocks of nobody knows what. Tasks run over these forms, so "right" means right for all
+//! bytes. What can be done at all is said by the rank of a matrix, which knows nothing of the ways
+//! that the plan has.
 
 use super::*;
 use crate::geometry::{Geometry, Layout, Raid5Layout, Raid6Layout, Role, Shape};
@@ -162,7 +164,8 @@ fn rank(mut rows: Vec<Form>) -> usize {
     rank
 }
 
-/// Buffers by place. A buffer that holds nothing of worth is `None`, and taking from it is a failed test.
+/// Buffers by place. A buffer that holds nothing of worth is `None`, and taking from it is a failed
+/// test.
 struct Buffers<'c> {
     case: &'c Case,
     operation: Operation,

@@ -1,4 +1,5 @@
-//! The cut of any request, over any shape: each sector once, each block whole, three rectangles a row.
+//! The cut of any request, over any shape: each sector once, each block whole, three rectangles a
+//! row.
 
 extern crate alloc;
 
