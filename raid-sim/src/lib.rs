@@ -7,7 +7,7 @@
 //!   as it goes.
 //! * [`order`]: whose turn it is: first come, last come, by chance, or every order there is.
 //! * [`sim`]: an engine with a host under it, driven to the end.
-//! * [`reference`]: what rows and copies have to hold, by plain algebra. Knows nothing of
+//! * [`mod@reference`]: what rows and copies have to hold, by plain algebra. Knows nothing of
 //!   raid-simd.
 //!
 //! For tests. Whatever is found wrong panics, and says what it was.
