@@ -58,6 +58,7 @@ impl Engine<'_> {
 
     fn account(&mut self, work: &Work, outcome: Outcome, host: &mut impl Host) {
         let failure = match outcome {
+            Outcome::Done { unserved } if unserved.is_empty() => None,
             Outcome::Done { unserved } => self.name_lost(work, unserved, host),
             Outcome::Compared { mismatched_units } => {
                 self.count_mismatches(work, mismatched_units);
