@@ -1,9 +1,9 @@
 //! Admission: what is taken in, and how requests become operations, in order of arrival.
 
+use super::Engine;
 use super::requests::{Compared, Progress};
-use super::setup::Access;
 use super::slots::Occupant;
-use super::{Engine, Fate};
+use crate::array::{Access, Fate};
 use crate::host::{Host, RequestId};
 use crate::io_limits::Fit;
 use crate::limits::REQUEST_SECTORS_MAX;

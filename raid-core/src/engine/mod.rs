@@ -5,20 +5,17 @@
 //! the host is called, and it takes no more steps than it is told.
 
 mod admission;
-mod array;
 mod overlap;
 mod requests;
 mod settle;
-mod setup;
 mod slots;
 
+pub use crate::array::{Access, Dirty, Fate, Seat, Setup, SetupError};
 pub use admission::Refusal;
-pub use array::Fate;
-pub(crate) use array::{Array, Standing};
 pub use requests::RequestSlot;
-pub use setup::{Access, Dirty, Seat, Setup, SetupError};
 pub use slots::{SLOT_BYTES_MAX, Slot};
 
+use crate::array::Array;
 use crate::batch::Settled;
 use crate::geometry::Geometry;
 use crate::host::{Command, Completion, Host, Misuse, Owner, SlotIndex, Token};

@@ -3,8 +3,8 @@
 
 use super::compute::Call;
 use super::{Ending, Flush, Next, Outcome, Ports, Record, Stripe, Trouble, Work};
+use crate::array::{Fate, Standing};
 use crate::batch::{Batch, Results, Round, Settled};
-use crate::engine::{Fate, Standing};
 use crate::host::{Command, Completion, Durability, Event, Fault, Host, Misuse};
 use crate::members::MemberSet;
 use crate::plan::{Operation, Plan};

@@ -2,8 +2,8 @@
 //! held is unknown.
 
 use super::{Ending, Next, Ports, Record, Stripe, Trouble};
+use crate::array::{Array, Fate};
 use crate::batch::{Batch, Round};
-use crate::engine::{Array, Fate};
 use crate::host::{Command, Host};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,8 +2,8 @@
 //! be lost.
 
 use super::{Compute, Ending, Log, Next, Outcome, Planned, Ports, Stripe, Trouble, Work};
+use crate::array::Array;
 use crate::batch::{Batch, Results, Round};
-use crate::engine::Array;
 use crate::host::{Command, Host};
 use crate::members::MemberSet;
 use crate::plan::Plan;

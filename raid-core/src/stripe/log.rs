@@ -1,7 +1,7 @@
 //! Log: what must be durable before the first member write is waited for: the array's dirty mark.
 
 use super::{Commit, Ending, Next, Outcome, Ports, Stripe, Trouble, Work};
-use crate::engine::{Array, Fate};
+use crate::array::{Array, Fate};
 use crate::host::Host;
 use crate::plan::{Operation, Plan};
 use crate::units::Generation;

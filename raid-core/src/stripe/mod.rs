@@ -33,8 +33,8 @@ pub(crate) use planned::Planned;
 pub(crate) use record::{Ending, Record};
 pub(crate) use work::{Outcome, Trouble, Work};
 
+use crate::array::Array;
 use crate::batch::Settled;
-use crate::engine::Array;
 use crate::host::{Busy, Command, Completion, Host, Misuse, Owner, SlotIndex, Token};
 use crate::units::{Generation, MemberIndex};
 

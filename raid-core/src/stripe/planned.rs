@@ -1,8 +1,8 @@
 //! Planned: nothing is read yet; the plan is made from one snapshot, now.
 
 use super::{Ending, Gather, Next, Outcome, Ports, Stripe, Trouble, Work};
+use crate::array::Fate;
 use crate::batch::Batch;
-use crate::engine::Fate;
 use crate::host::Host;
 use crate::members::MemberSet;
 use crate::plan::{NoPlan, Operation, plan};

@@ -1,7 +1,7 @@
 //! Record: a write that survived the loss of a member is answered once that loss is on record.
 
 use super::{Next, Outcome, Ports, Stripe, Trouble, Work};
-use crate::engine::{Array, Fate};
+use crate::array::{Array, Fate};
 use crate::host::{Host, RequestId};
 use crate::plan::Operation;
 use crate::units::Generation;

@@ -1,6 +1,9 @@
 //! The array as the engine knows it: its shape, who sits where, who is lost, what is on record.
 
-use super::setup::{Access, Dirty, Seat, Setup, SetupError};
+mod setup;
+
+pub use setup::{Access, Dirty, Seat, Setup, SetupError};
+
 use crate::batch::Results;
 use crate::geometry::{CopyGeometry, Geometry};
 use crate::host::{Event, Fault, Host};
@@ -29,7 +32,7 @@ pub(crate) struct Array {
     /// What the last clean stop, or the last resync, vouches for.
     vouched: Consistency,
     mark: Mark,
-    pub(super) writer: Writer,
+    pub(crate) writer: Writer,
     limits: IoLimits,
     lane: Sectors,
 }
@@ -61,7 +64,7 @@ pub(crate) enum Standing {
 }
 
 impl Array {
-    pub(super) fn new(setup: &Setup<'_>) -> Result<Self, SetupError> {
+    pub(crate) fn new(setup: &Setup<'_>) -> Result<Self, SetupError> {
         let geometry = setup.geometry;
         if setup.seats.len() != usize::from(geometry.members()) {
             return Err(SetupError::Seats {
@@ -170,7 +173,7 @@ impl Array {
         &self.limits
     }
 
-    pub(super) const fn lane(&self) -> Sectors {
+    pub(crate) const fn lane(&self) -> Sectors {
         self.lane
     }
 
@@ -178,7 +181,7 @@ impl Array {
         self.seats.get(member.index())?.as_ref()
     }
 
-    pub(super) fn state(&self, member: MemberIndex) -> MemberState {
+    pub(crate) fn state(&self, member: MemberIndex) -> MemberState {
         match self.seat(member) {
             None => MemberState::Missing,
             Some(seat) => match seat.state {
@@ -270,7 +273,7 @@ impl Array {
     /// How long a rectangle may be that starts where this one does, so that all of it is equally
     /// valid and every device takes it in one command.
     #[inline]
-    pub(super) fn longest(&self, rectangle: &Rectangle) -> Sectors {
+    pub(crate) fn longest(&self, rectangle: &Rectangle) -> Sectors {
         let transfer = self.limits.transfer_max;
         let transfer = transfer.saturating_sub(Sectors(transfer.0 % FAULT_UNIT.0));
         let mut longest = self.lane.min(transfer);
@@ -321,7 +324,7 @@ impl Array {
     }
 
     /// Members that failed while metadata was written.
-    pub(super) fn lose_all<H: Host>(&mut self, results: &Results, host: &mut H) {
+    pub(crate) fn lose_all<H: Host>(&mut self, results: &Results, host: &mut H) {
         self.lose(results.blocks, results.block_fault, host);
         self.lose(results.members, results.member_fault, host);
         self.lose(results.rejected, results.rejected_fault, host);
@@ -369,7 +372,7 @@ impl Array {
 
     /// Marks the array as it was vouched for. The generation to wait for, or `None` if that is on
     /// record.
-    pub(super) fn mark_clean(&mut self) -> Option<Generation> {
+    pub(crate) fn mark_clean(&mut self) -> Option<Generation> {
         match self.mark {
             Mark::Clean => {}
             Mark::Dirty(_) => {
@@ -390,7 +393,7 @@ impl Array {
         Some(self.writer.wanted()).filter(|wanted| *wanted > self.writer.recorded())
     }
 
-    pub(super) fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> Facts {
         let consistency = match self.mark {
             Mark::Clean => self.vouched,
             Mark::Dirty(_) => Consistency::InSyncTo(Sectors::ZERO),
