@@ -1,6 +1,6 @@
 //! What must be durable about the array, as values, and the machine that records them.
 //!
-//! The formats in which hosts keep these values are elsewhere ([`md`](crate::md) has Linux md's).
+//! The formats in which hosts keep these values are elsewhere (`md` has those of Linux md).
 
 mod writer;
 
