@@ -102,6 +102,25 @@ impl Command {
     }
 }
 
+/// What refused commands wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// This device, and perhaps others.
+    Device(DeviceIndex),
+    /// Whatever runs jobs over memory, and perhaps devices.
+    Compute,
+}
+
+impl Blocked {
+    /// What this command waits for.
+    pub(crate) const fn by(command: &Command) -> Self {
+        match command.device() {
+            Some(device) => Self::Device(device),
+            None => Self::Compute,
+        }
+    }
+}
+
 /// When a write counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Durability {

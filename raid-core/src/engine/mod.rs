@@ -11,6 +11,7 @@ mod settle;
 mod slots;
 
 pub use crate::array::{Access, Dirty, Fate, Seat, Setup, SetupError};
+pub use crate::host::Blocked;
 pub use admission::Refusal;
 pub use requests::RequestSlot;
 pub use slots::{SLOT_BYTES_MAX, Slot};
@@ -18,13 +19,13 @@ pub use slots::{SLOT_BYTES_MAX, Slot};
 use crate::array::Array;
 use crate::batch::Settled;
 use crate::geometry::Geometry;
-use crate::host::{Command, Completion, Host, Misuse, Owner, SlotIndex, Token};
+use crate::host::{Completion, Host, Misuse, Owner, SlotIndex, Token};
 use crate::io_limits::IoLimits;
 use crate::limits::{REQUESTS_MAX, SLOTS_MAX};
 use crate::members::MemberState;
 use crate::metadata::{Need, WriterStep};
 use crate::stripe::{Awaits, Next, Ports};
-use crate::units::{DeviceIndex, Generation, MemberIndex, Sectors};
+use crate::units::{Generation, MemberIndex, Sectors};
 use overlap::Overlaps;
 use requests::Requests;
 use slots::{Occupant, Slots};
@@ -59,15 +60,6 @@ pub enum Progress {
     More,
     /// The host refused commands, and nothing else is left to do. Poll again when it can take them.
     HostBusy(Blocked),
-}
-
-/// What refused commands wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blocked {
-    /// This device, and perhaps others.
-    Device(DeviceIndex),
-    /// Whatever runs jobs over memory, and perhaps devices.
-    Compute,
 }
 
 /// What a step of the engine led to.
@@ -270,10 +262,10 @@ impl<'m> Engine<'m> {
                 // What it waits for may have come with this very step.
                 self.rest(index, stripe.awaits());
             }
-            Next::Refused(stripe, command) => {
+            Next::Refused(stripe, by) => {
                 slot.occupant = Occupant::Operation { stripe, claim };
                 self.slots.make_refused(index);
-                return Stepped::Refused(blocked_by(&command));
+                return Stepped::Refused(by);
             }
             Next::Done(ending) => self.end(index, claim, ending, host),
         }
@@ -288,12 +280,5 @@ impl<'m> Engine<'m> {
             }
             (Awaits::Generation(_), Fate::Serving) | (Awaits::Completions, _) => {}
         }
-    }
-}
-
-const fn blocked_by(command: &Command) -> Blocked {
-    match command.device() {
-        Some(device) => Blocked::Device(device),
-        None => Blocked::Compute,
     }
 }

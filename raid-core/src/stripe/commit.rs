@@ -5,7 +5,7 @@ use super::compute::Call;
 use super::{Ending, Flush, Next, Outcome, Ports, Record, Stripe, Trouble, Work};
 use crate::array::{Fate, Standing};
 use crate::batch::{Batch, Results, Round, Settled};
-use crate::host::{Command, Completion, Durability, Event, Fault, Host, Misuse};
+use crate::host::{Blocked, Command, Completion, Durability, Event, Fault, Host, Misuse};
 use crate::members::MemberSet;
 use crate::plan::{Operation, Plan};
 use crate::units::{FAULT_UNIT, MemberIndex, Sectors};
@@ -32,12 +32,12 @@ impl Commit {
         let mut refused = None;
         let round = io.offer(stopped, |member| {
             let command = write_command(&work, &plan, ports, member, Sectors::ZERO, work.sectors());
-            ports.submit(member, command).inspect_err(|_| refused = Some(command))
+            ports.submit(member, command).inspect_err(|_| refused = Some(Blocked::by(&command)))
         });
         match round {
             Round::Waiting(io) => Next::Wait(Stripe::Commit(Self { io, ..self })),
             Round::Refused(io, _) => match refused {
-                Some(command) => Next::Refused(Stripe::Commit(Self { io, ..self }), command),
+                Some(by) => Next::Refused(Stripe::Commit(Self { io, ..self }), by),
                 None => Next::Wait(Stripe::Commit(Self { io, ..self })),
             },
             Round::Quiet(results) => written(work, plan, results, ports),
@@ -181,7 +181,7 @@ impl Rewrite {
                 let command = write_command(&work, &plan, ports, member, start, unit);
                 match ports.submit(member, command) {
                     Ok(()) => Next::Wait(Stripe::Rewrite(Self { call: Call::Wait, ..self })),
-                    Err(_) => Next::Refused(Stripe::Rewrite(self), command),
+                    Err(_) => Next::Refused(Stripe::Rewrite(self), Blocked::by(&command)),
                 }
             }
             Call::Back(Completion::Done | Completion::Compared { .. }) => {

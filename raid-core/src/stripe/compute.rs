@@ -2,7 +2,7 @@
 
 use super::{Ending, Log, Next, Outcome, Ports, Stripe, Trouble, Work};
 use crate::batch::Settled;
-use crate::host::{Command, Completion, Host, Misuse};
+use crate::host::{Blocked, Command, Completion, Host, Misuse};
 use crate::plan::{Plan, TASKS_MAX, Task};
 use crate::units::MemberIndex;
 
@@ -42,7 +42,7 @@ impl Compute {
                 let command = Command::Compute(work.job(ports.slot, &plan, task));
                 match ports.submit(JOB, command) {
                     Ok(()) => Next::Wait(Stripe::Compute(Self { call: Call::Wait, ..self })),
-                    Err(_) => Next::Refused(Stripe::Compute(self), command),
+                    Err(_) => Next::Refused(Stripe::Compute(self), Blocked::by(&command)),
                 }
             }
             (Call::Wait, _) => Next::Wait(Stripe::Compute(self)),

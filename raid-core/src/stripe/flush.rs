@@ -4,7 +4,7 @@
 use super::{Ending, Next, Ports, Record, Stripe, Trouble};
 use crate::array::{Array, Fate};
 use crate::batch::{Batch, Round};
-use crate::host::{Command, Host};
+use crate::host::{Blocked, Command, Host};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Flush {
@@ -22,12 +22,12 @@ impl Flush {
         let mut refused = None;
         let round = self.io.offer(ports.array.absent(), |member| {
             let command = Command::Flush { device: ports.array.device(member) };
-            ports.submit(member, command).inspect_err(|_| refused = Some(command))
+            ports.submit(member, command).inspect_err(|_| refused = Some(Blocked::by(&command)))
         });
         match round {
             Round::Waiting(io) => Next::Wait(Stripe::Flush(Self { io, ..self })),
             Round::Refused(io, _) => match refused {
-                Some(command) => Next::Refused(Stripe::Flush(Self { io, ..self }), command),
+                Some(by) => Next::Refused(Stripe::Flush(Self { io, ..self }), by),
                 None => Next::Wait(Stripe::Flush(Self { io, ..self })),
             },
             Round::Quiet(results) => {

@@ -4,7 +4,7 @@
 use super::{Compute, Ending, Log, Next, Outcome, Planned, Ports, Stripe, Trouble, Work};
 use crate::array::Array;
 use crate::batch::{Batch, Results, Round};
-use crate::host::{Command, Host};
+use crate::host::{Blocked, Command, Host};
 use crate::members::MemberSet;
 use crate::plan::Plan;
 
@@ -31,12 +31,12 @@ impl Gather {
             let (device, at) = ports.array.locate(&work.now(), member);
             let into = buffers.before(&work.now(), member);
             let command = Command::Read { device, at, sectors: work.sectors(), into };
-            ports.submit(member, command).inspect_err(|_| refused = Some(command))
+            ports.submit(member, command).inspect_err(|_| refused = Some(Blocked::by(&command)))
         });
         match round {
             Round::Waiting(io) => Next::Wait(Stripe::Gather(Self { io, ..self })),
             Round::Refused(io, _) => match refused {
-                Some(command) => Next::Refused(Stripe::Gather(Self { io, ..self }), command),
+                Some(by) => Next::Refused(Stripe::Gather(Self { io, ..self }), by),
                 None => Next::Wait(Stripe::Gather(Self { io, ..self })),
             },
             // Nothing is in flight: the buffers are ours.

@@ -35,7 +35,7 @@ pub(crate) use work::{Outcome, Trouble, Work};
 
 use crate::array::Array;
 use crate::batch::Settled;
-use crate::host::{Busy, Command, Completion, Host, Misuse, Owner, SlotIndex, Token};
+use crate::host::{Blocked, Busy, Command, Completion, Host, Misuse, Owner, SlotIndex, Token};
 use crate::units::{Generation, MemberIndex};
 
 /// A stripe operation in one of its states.
@@ -58,8 +58,8 @@ pub(crate) enum Next {
     Enter(Stripe),
     /// Nothing to do until a completion, or until a generation is recorded.
     Wait(Stripe),
-    /// The host was busy; some of it is still to be issued.
-    Refused(Stripe, Command),
+    /// The host was busy for this, at least; some commands are still to be issued.
+    Refused(Stripe, Blocked),
     /// The end.
     Done(Ending),
 }
