@@ -210,14 +210,13 @@ fn generate(
     parities: Parities,
     blocks: &mut Blocks<'_>,
 ) -> Result<(), WrongMemory> {
-    let (p, q) = parity_lanes(row, parities, blocks)?;
+    let lanes = ParityLanes::take(row, parities, blocks)?;
     let sources =
         sources(row, row.data_places(), |member| blocks.take_shared(member, job.after(member)))?;
-    match (p, q) {
-        (Some(p), Some(q)) => kernels.gen_pq(&sources, p, q)?,
-        (Some(p), None) => kernels.gen_p(&sources, p)?,
-        (None, Some(q)) => kernels.gen_q(&sources, q)?,
-        (None, None) => {}
+    match lanes {
+        ParityLanes::P(p) => kernels.gen_p(&sources, p)?,
+        ParityLanes::Q(q) => kernels.gen_q(&sources, q)?,
+        ParityLanes::Both(p, q) => kernels.gen_pq(&sources, p, q)?,
     }
     Ok(())
 }
@@ -229,7 +228,7 @@ fn update(
     parities: Parities,
     blocks: &mut Blocks<'_>,
 ) -> Result<(), WrongMemory> {
-    let (p, q) = parity_lanes(row, parities, blocks)?;
+    let lanes = ParityLanes::take(row, parities, blocks)?;
     let mut changes: Vec<Change<'_>, MEMBERS_MAX> = Vec::new();
     for member in job.covered() {
         let old = blocks.take_lane(member).ok_or(WrongMemory)?;
@@ -237,11 +236,10 @@ fn update(
         let change = Change { exponent: exponent(row, member)?, old, new };
         changes.push(change).map_err(|_| WrongMemory)?;
     }
-    match (p, q) {
-        (Some(p), Some(q)) => kernels.update_pq(&changes, p, q)?,
-        (Some(p), None) => kernels.update_p(&changes, p)?,
-        (None, Some(q)) => kernels.update_q(&changes, q)?,
-        (None, None) => {}
+    match lanes {
+        ParityLanes::P(p) => kernels.update_p(&changes, p)?,
+        ParityLanes::Q(q) => kernels.update_q(&changes, q)?,
+        ParityLanes::Both(p, q) => kernels.update_pq(&changes, p, q)?,
     }
     Ok(())
 }
@@ -253,32 +251,34 @@ fn accumulate(
     parities: Parities,
     blocks: &mut Blocks<'_>,
 ) -> Result<(), WrongMemory> {
-    let (p, q) = parity_lanes(row, parities, blocks)?;
+    let lanes = ParityLanes::take(row, parities, blocks)?;
     let sources =
         sources(row, job.covered(), |member| blocks.take_lane(member).map(|lane| &*lane))?;
-    match (p, q) {
-        (Some(p), Some(q)) => kernels.accumulate_pq(&sources, p, q)?,
-        (Some(p), None) => kernels.accumulate_p(&sources, p)?,
-        (None, Some(q)) => kernels.accumulate_q(&sources, q)?,
-        (None, None) => {}
+    match lanes {
+        ParityLanes::P(p) => kernels.accumulate_p(&sources, p)?,
+        ParityLanes::Q(q) => kernels.accumulate_q(&sources, q)?,
+        ParityLanes::Both(p, q) => kernels.accumulate_pq(&sources, p, q)?,
     }
     Ok(())
 }
 
-type ParityLanes<'b> = (Option<&'b mut [u8]>, Option<&'b mut [u8]>);
+/// The lanes of the parity that a job makes.
+enum ParityLanes<'b> {
+    P(&'b mut [u8]),
+    Q(&'b mut [u8]),
+    Both(&'b mut [u8], &'b mut [u8]),
+}
 
-fn parity_lanes<'b>(
-    row: Row,
-    parities: Parities,
-    blocks: &mut Blocks<'b>,
-) -> Result<ParityLanes<'b>, WrongMemory> {
-    let mut lane = |member: MemberIndex| blocks.take_lane(member).ok_or(WrongMemory);
-    let q = || row.q().ok_or(WrongMemory);
-    Ok(match parities {
-        Parities::P => (Some(lane(row.p())?), None),
-        Parities::Q => (None, Some(lane(q()?)?)),
-        Parities::Both => (Some(lane(row.p())?), Some(lane(q()?)?)),
-    })
+impl<'b> ParityLanes<'b> {
+    fn take(row: Row, parities: Parities, blocks: &mut Blocks<'b>) -> Result<Self, WrongMemory> {
+        let mut lane = |member: MemberIndex| blocks.take_lane(member).ok_or(WrongMemory);
+        let q = || row.q().ok_or(WrongMemory);
+        Ok(match parities {
+            Parities::P => Self::P(lane(row.p())?),
+            Parities::Q => Self::Q(lane(q()?)?),
+            Parities::Both => Self::Both(lane(row.p())?, lane(q()?)?),
+        })
+    }
 }
 
 /// The data blocks of these places, with their exponents, in ascending order of exponents as far as
