@@ -1,6 +1,7 @@
 //! The blocks that operations take: present, changed, missing.
 
-use crate::line::{Line, Tile, Window};
+use crate::arch::lanes::{Extent, Lane};
+use crate::fold::{self, Delta};
 
 /// The exponent `e` with which a data block enters Q: `Q = Σ 2^e · D`. From 0 to 254.
 ///
@@ -63,15 +64,18 @@ pub struct Target<'a> {
 /// Something to sum up.
 ///
 /// A block counts as zero past its end. No call comes there: the lengths were checked before.
-pub(crate) trait Block {
-    /// Whether all of it has this length.
-    fn has_length(&self, length: usize) -> bool;
+pub(crate) trait Block: Copy {
+    /// The block as seen by the loops of a call.
+    type Lane<'c>: fold::Block<'c>;
+
+    /// Zero if all of it has this length.
+    fn length_difference(&self, length: usize) -> usize;
 
     /// One byte.
     fn byte(&self, at: usize) -> u8;
 
-    /// The bytes in a window.
-    fn tile<V: Line, W: Window<N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Tile<V, N>;
+    /// The block as long as the extent, or `None` if it is not.
+    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Self::Lane<'c>>;
 }
 
 /// A block that enters Q.
@@ -80,60 +84,69 @@ pub(crate) trait Ranked: Block {
     fn exponent(&self) -> Exponent;
 }
 
-impl Block for &[u8] {
-    fn has_length(&self, length: usize) -> bool {
-        self.len() == length
+impl<'a> Block for &'a [u8] {
+    type Lane<'c> = Lane<'c, 'a>;
+
+    #[inline]
+    fn length_difference(&self, length: usize) -> usize {
+        self.len() ^ length
     }
 
     fn byte(&self, at: usize) -> u8 {
         self.get(at).copied().unwrap_or(0)
     }
 
-    #[inline(always)]
-    fn tile<V: Line, W: Window<N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Tile<V, N> {
-        at.load(proof, self)
+    #[inline]
+    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Lane<'c, 'a>> {
+        extent.lane(self)
     }
 }
 
-impl Block for Source<'_> {
-    fn has_length(&self, length: usize) -> bool {
-        self.bytes.len() == length
+impl<'a> Block for Source<'a> {
+    type Lane<'c> = Lane<'c, 'a>;
+
+    #[inline]
+    fn length_difference(&self, length: usize) -> usize {
+        self.bytes.len() ^ length
     }
 
     fn byte(&self, at: usize) -> u8 {
         self.bytes.byte(at)
     }
 
-    #[inline(always)]
-    fn tile<V: Line, W: Window<N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Tile<V, N> {
-        at.load(proof, self.bytes)
+    #[inline]
+    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Lane<'c, 'a>> {
+        extent.lane(self.bytes)
     }
 }
 
 impl Ranked for Source<'_> {
-    #[inline(always)]
+    #[inline]
     fn exponent(&self) -> Exponent {
         self.exponent
     }
 }
 
-impl Block for Change<'_> {
-    fn has_length(&self, length: usize) -> bool {
-        self.old.len() == length && self.new.len() == length
+impl<'a> Block for Change<'a> {
+    type Lane<'c> = Delta<'c, 'a>;
+
+    #[inline]
+    fn length_difference(&self, length: usize) -> usize {
+        (self.old.len() ^ length) | (self.new.len() ^ length)
     }
 
     fn byte(&self, at: usize) -> u8 {
         self.old.byte(at) ^ self.new.byte(at)
     }
 
-    #[inline(always)]
-    fn tile<V: Line, W: Window<N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Tile<V, N> {
-        at.load(proof, self.old).xor(&at.load(proof, self.new))
+    #[inline]
+    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Delta<'c, 'a>> {
+        Some(Delta { old: extent.lane(self.old)?, new: extent.lane(self.new)? })
     }
 }
 
 impl Ranked for Change<'_> {
-    #[inline(always)]
+    #[inline]
     fn exponent(&self) -> Exponent {
         self.exponent
     }

@@ -1,12 +1,10 @@
-//! The one inner loop of the crate: the sums of all blocks in a window.
+//! The inner loops of the crate: what all blocks in a window add up to.
 //!
-//! Q by Horner's rule, from the highest exponent down: `q = 2 · q + d`, one doubling a block and no
-//! product. Where the order does not allow it, by a product for each block.
+//! Q by Horner's rule, from the highest exponent down and two blocks a step:
+//! `q = 4 · q + 2 · high + low`. Where the exponents do not allow it, by a product for each block.
 
-use crate::blocks::{Block, Ranked};
-use crate::gf256;
-use crate::line::{Line, Tile, Window};
-use crate::shape::Order;
+use crate::arch::lanes::Lane;
+use crate::vector::{Tile, Vector, Window};
 
 /// What the blocks in a window add up to.
 pub(crate) struct Sums<V, const N: usize> {
@@ -14,144 +12,242 @@ pub(crate) struct Sums<V, const N: usize> {
     pub(crate) q: Tile<V, N>,
 }
 
-/// The sum for P.
-#[inline(always)]
-pub(crate) fn fold_p<V: Line, B: Block, W: Window<N>, const N: usize>(
-    proof: V::Proof,
-    blocks: &[B],
-    at: &W,
-) -> Tile<V, N> {
-    let Some((first, rest)) = blocks.split_first() else { return Tile::zero(proof) };
-    let mut p = first.tile(proof, at);
-    for block in rest {
-        p = p.xor(&block.tile(proof, at));
-    }
-    p
+/// A summand: one column of it at a time.
+pub(crate) trait Block<'c>: Copy {
+    fn column<V: Vector, W: Window<'c, N>, const N: usize>(
+        self,
+        proof: V::Proof,
+        at: &W,
+        column: usize,
+    ) -> V;
 }
 
-/// The sums for P and Q. Whoever needs Q alone leaves `p`, and the compiler leaves it too.
-#[inline(always)]
-pub(crate) fn fold_pq<V: Line, B: Ranked, W: Window<N>, const N: usize>(
-    proof: V::Proof,
-    blocks: &[B],
-    order: Order,
-    at: &W,
-) -> Sums<V, N> {
-    match order {
-        Order::Dense => fold_dense(proof, blocks, at),
-        Order::Gapped => fold_gapped(proof, blocks, at),
-        Order::Scattered => fold_scattered(proof, blocks, at),
+impl<'c> Block<'c> for Lane<'c, '_> {
+    #[inline(always)]
+    fn column<V: Vector, W: Window<'c, N>, const N: usize>(
+        self,
+        proof: V::Proof,
+        at: &W,
+        column: usize,
+    ) -> V {
+        at.load(proof, self, column)
     }
 }
 
-/// ΔP and ΔQ: what the stored P and Q hold beyond the sums of the blocks.
-#[inline(always)]
-pub(crate) fn deltas<V: Line, B: Ranked, W: Window<N>, const N: usize>(
-    proof: V::Proof,
-    blocks: &[B],
-    order: Order,
-    (p, q): (&[u8], &[u8]),
-    at: &W,
-) -> Sums<V, N> {
-    let sums: Sums<V, N> = fold_pq(proof, blocks, order, at);
-    Sums { p: sums.p.xor(&at.load(proof, p)), q: sums.q.xor(&at.load(proof, q)) }
+/// The difference between two lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Delta<'c, 'a> {
+    pub(crate) old: Lane<'c, 'a>,
+    pub(crate) new: Lane<'c, 'a>,
 }
 
-#[inline(always)]
-fn fold_dense<V: Line, B: Ranked, W: Window<N>, const N: usize>(
-    proof: V::Proof,
-    blocks: &[B],
-    at: &W,
-) -> Sums<V, N> {
-    let Some((highest, lower)) = blocks.split_last() else { return nothing(proof) };
-    let mut horner = Horner::begin(proof, &highest.tile(proof, at));
-    for block in lower.iter().rev() {
-        horner.double();
-        horner.add(&block.tile(proof, at));
+impl<'c> Block<'c> for Delta<'c, '_> {
+    #[inline(always)]
+    fn column<V: Vector, W: Window<'c, N>, const N: usize>(
+        self,
+        proof: V::Proof,
+        at: &W,
+        column: usize,
+    ) -> V {
+        let (old, new): (V, V) =
+            (at.load(proof, self.old, column), at.load(proof, self.new, column));
+        old.xor(new)
     }
-    horner.finish()
 }
 
-#[inline(always)]
-fn fold_gapped<V: Line, B: Ranked, W: Window<N>, const N: usize>(
-    proof: V::Proof,
-    blocks: &[B],
-    at: &W,
-) -> Sums<V, N> {
-    let Some((highest, lower)) = blocks.split_last() else { return nothing(proof) };
-    let mut horner = Horner::begin(proof, &highest.tile(proof, at));
-    let mut above = highest.exponent().get();
-    for block in lower.iter().rev() {
-        let exponent = block.exponent().get();
-        for _ in exponent..above {
+/// A block and what its exponent makes of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Term<B, F> {
+    pub(crate) block: B,
+    pub(crate) weight: F,
+}
+
+/// How items are summed.
+pub(crate) trait Rule<'c, V: Vector, T> {
+    fn sums<W: Window<'c, N>, const N: usize>(proof: V::Proof, items: &[T], at: &W) -> Sums<V, N>;
+}
+
+/// P alone; Q stays zero.
+pub(crate) struct Plain;
+
+impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, B> for Plain {
+    #[inline(always)]
+    fn sums<W: Window<'c, N>, const N: usize>(proof: V::Proof, items: &[B], at: &W) -> Sums<V, N> {
+        let Sums { mut p, q } = nothing::<V, N>(proof);
+        let (pairs, odd) = items.as_chunks::<2>();
+        for block in odd {
+            for (column, p) in p.0.iter_mut().enumerate() {
+                *p = block.column(proof, at, column);
+            }
+        }
+        for [first, second] in pairs {
+            for (column, p) in p.0.iter_mut().enumerate() {
+                *p = p.xor3(first.column(proof, at, column), second.column(proof, at, column));
+            }
+        }
+        Sums { p, q }
+    }
+}
+
+/// Not a sum: in `p`, all bits in which some copy differs from the first.
+pub(crate) struct Copies;
+
+impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, B> for Copies {
+    #[inline(always)]
+    fn sums<W: Window<'c, N>, const N: usize>(proof: V::Proof, items: &[B], at: &W) -> Sums<V, N> {
+        let Sums { mut p, q } = nothing::<V, N>(proof);
+        let Some((first, others)) = items.split_first() else { return Sums { p, q } };
+        let mut original = p;
+        for (column, vector) in original.0.iter_mut().enumerate() {
+            *vector = first.column(proof, at, column);
+        }
+        for copy in others {
+            for (column, (p, original)) in p.0.iter_mut().zip(&original.0).enumerate() {
+                *p = p.or(original.xor(copy.column(proof, at, column)));
+            }
+        }
+        Sums { p, q }
+    }
+}
+
+/// The exponents are 0, 1, 2 and so on.
+pub(crate) struct Dense;
+
+impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, B> for Dense {
+    #[inline(always)]
+    fn sums<W: Window<'c, N>, const N: usize>(proof: V::Proof, items: &[B], at: &W) -> Sums<V, N> {
+        let Some((highest, lower)) = items.split_last() else { return nothing(proof) };
+        let mut horner: Horner<V, N> = Horner::begin(proof, *highest, at);
+        let (pairs, odd) = lower.as_chunks::<2>();
+        for block in odd {
+            horner.next(proof, *block, at);
+        }
+        for [low, high] in pairs.iter().rev() {
+            horner.next_two(proof, *high, *low, at);
+        }
+        horner.finish()
+    }
+}
+
+/// The exponents ascend; the weight of a term is its exponent.
+pub(crate) struct Gapped;
+
+impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, Term<B, u8>> for Gapped {
+    #[inline(always)]
+    fn sums<W: Window<'c, N>, const N: usize>(
+        proof: V::Proof,
+        items: &[Term<B, u8>],
+        at: &W,
+    ) -> Sums<V, N> {
+        let Some((highest, lower)) = items.split_last() else { return nothing(proof) };
+        let mut horner: Horner<V, N> = Horner::begin(proof, highest.block, at);
+        let mut above = highest.weight;
+        for term in lower.iter().rev() {
+            // The next block brings a doubling with it.
+            for _ in term.weight.saturating_add(1)..above {
+                horner.double();
+            }
+            horner.next(proof, term.block, at);
+            above = term.weight;
+        }
+        for _ in 0..above {
             horner.double();
         }
-        horner.add(&block.tile(proof, at));
-        above = exponent;
+        horner.finish()
     }
-    for _ in 0..above {
-        horner.double();
+}
+
+/// Exponents of any kind; the weight of a term is its factor.
+pub(crate) struct Weighted;
+
+impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, Term<B, V::Factor>> for Weighted {
+    #[inline(always)]
+    fn sums<W: Window<'c, N>, const N: usize>(
+        proof: V::Proof,
+        items: &[Term<B, V::Factor>],
+        at: &W,
+    ) -> Sums<V, N> {
+        let Sums { mut p, mut q } = nothing::<V, N>(proof);
+        let (pairs, odd) = items.as_chunks::<2>();
+        for Term { block, weight } in odd {
+            for (column, (p, q)) in p.0.iter_mut().zip(&mut q.0).enumerate() {
+                *p = block.column(proof, at, column);
+                *q = p.times(*weight);
+            }
+        }
+        for [first, second] in pairs {
+            for (column, (p, q)) in p.0.iter_mut().zip(&mut q.0).enumerate() {
+                let x: V = first.block.column(proof, at, column);
+                let y: V = second.block.column(proof, at, column);
+                *p = p.xor3(x, y);
+                *q = q.xor3(x.times(first.weight), y.times(second.weight));
+            }
+        }
+        Sums { p, q }
     }
-    horner.finish()
 }
 
 #[inline(always)]
-fn fold_scattered<V: Line, B: Ranked, W: Window<N>, const N: usize>(
-    proof: V::Proof,
-    blocks: &[B],
-    at: &W,
-) -> Sums<V, N> {
-    let Sums { mut p, mut q } = nothing(proof);
-    for block in blocks {
-        let tile = block.tile(proof, at);
-        p = p.xor(&tile);
-        q = q.xor(&tile.times(V::factor(proof, gf256::power(block.exponent()))));
-    }
-    Sums { p, q }
-}
-
-#[inline(always)]
-fn nothing<V: Line, const N: usize>(proof: V::Proof) -> Sums<V, N> {
+fn nothing<V: Vector, const N: usize>(proof: V::Proof) -> Sums<V, N> {
     Sums { p: Tile::zero(proof), q: Tile::zero(proof) }
 }
 
 /// The sums of the blocks so far, the highest exponent first.
-struct Horner<V: Line, const N: usize> {
-    p: Tile<V, N>,
+struct Horner<V: Vector, const N: usize> {
+    p: [V; N],
     q: [V::Running; N],
 }
 
-impl<V: Line, const N: usize> Horner<V, N> {
+impl<V: Vector, const N: usize> Horner<V, N> {
     #[inline(always)]
-    fn begin(proof: V::Proof, highest: &Tile<V, N>) -> Self {
+    fn begin<'c, B: Block<'c>>(proof: V::Proof, highest: B, at: &impl Window<'c, N>) -> Self {
+        let mut p = [V::zero(proof); N];
         let mut q = [V::zero(proof).begin(); N];
-        for (sum, line) in q.iter_mut().zip(highest.0) {
-            *sum = line.begin();
+        for (column, (p, q)) in p.iter_mut().zip(&mut q).enumerate() {
+            *p = highest.column(proof, at, column);
+            *q = p.begin();
         }
-        Self { p: *highest, q }
+        Self { p, q }
     }
 
     #[inline(always)]
     fn double(&mut self) {
-        for sum in &mut self.q {
-            *sum = V::double(*sum);
+        for q in &mut self.q {
+            *q = V::double(*q);
         }
     }
 
     #[inline(always)]
-    fn add(&mut self, tile: &Tile<V, N>) {
-        self.p = self.p.xor(tile);
-        for (sum, line) in self.q.iter_mut().zip(tile.0) {
-            *sum = V::add(*sum, line);
+    fn next<'c, B: Block<'c>>(&mut self, proof: V::Proof, block: B, at: &impl Window<'c, N>) {
+        for (column, (p, q)) in self.p.iter_mut().zip(&mut self.q).enumerate() {
+            let next: V = block.column(proof, at, column);
+            *p = p.xor(next);
+            *q = V::next(*q, next);
+        }
+    }
+
+    #[inline(always)]
+    fn next_two<'c, B: Block<'c>>(
+        &mut self,
+        proof: V::Proof,
+        high: B,
+        low: B,
+        at: &impl Window<'c, N>,
+    ) {
+        for (column, (p, q)) in self.p.iter_mut().zip(&mut self.q).enumerate() {
+            let high: V = high.column(proof, at, column);
+            let low: V = low.column(proof, at, column);
+            *p = p.xor3(high, low);
+            *q = V::next_two(*q, high, low);
         }
     }
 
     #[inline(always)]
     fn finish(self) -> Sums<V, N> {
         let mut q = self.p;
-        for (line, sum) in q.0.iter_mut().zip(self.q) {
-            *line = V::finish(sum);
+        for (vector, sum) in q.iter_mut().zip(self.q) {
+            *vector = V::finish(sum);
         }
-        Sums { p: self.p, q }
+        Sums { p: Tile(self.p), q: Tile(q) }
     }
 }

@@ -53,20 +53,25 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `select.rs` | [`Kernels`]: which backend runs, and how the CPU is asked |
-//! | `operations/` | the methods of [`Kernels`], and the loop of each, written once for any width |
-//! | `fold.rs` | the one inner loop: the P and Q sums of a tile |
-//! | `line.rs` | `Line`, the private vector trait; tiles, windows, the walk over a slice |
+//! | `select.rs` | [`Kernels`]: which backend runs, and how it is chosen |
+//! | `operations/` | the methods of [`Kernels`], and what each does with the sums of a tile |
+//! | `pass.rs` | one pass over all blocks of a call, written once for any backend |
+//! | `fold.rs` | the inner loops: the P and Q sums of a tile |
+//! | `vector.rs` | `Vector`, the private trait that a backend implements; tiles |
+//! | `gather.rs`, `placement.rs` | which loop runs for how many blocks, and where results go |
 //! | `scalar.rs` | the reference: each operation by single bytes. The oracle of the tests |
-//! | `arch/` | one file an instruction set. The only room with `unsafe` |
+//! | `arch/` | one file an instruction set, and `lanes.rs`, through which loops meet memory. The only room with `unsafe` |
 //! | `blocks.rs`, `verdict.rs`, `error.rs`, `shape.rs` | arguments, answers, errors, checks |
 //! | [`gf256`] | the field, with tables computed at compile time |
 //!
 //! # Backends
 //!
-//! [`Kernels::detect`] asks the CPU, with or without `std`. A build with
-//! `--cfg raid_backend="scalar"` offers it nothing but the reference; one with
-//! `--cfg raid_backend="avx2"` nothing but AVX2, and must enable that target feature.
+//! [`Kernels::detect`] asks the CPU, with or without `std`, and takes the fastest [`Backend`] that
+//! it has. A build with `--cfg raid_backend="..."`, the name of one of them, offers that one and
+//! no other; where the CPU does not have it, the reference. Where the CPU cannot be asked, on bare
+//! metal, [`Kernels::assume`] takes the integrator's word.
+//!
+//! More than 256 blocks in a call, which only P can have, are left to the reference.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -78,15 +83,19 @@ mod arch;
 mod blocks;
 mod error;
 mod fold;
+mod gather;
 pub mod gf256;
-mod line;
 mod operations;
+mod pass;
+mod placement;
 mod scalar;
 mod select;
 mod shape;
+mod vector;
 mod verdict;
 
 pub use blocks::{Change, Exponent, Source, Target};
 pub use error::ShapeError;
-pub use select::Kernels;
+pub use placement::Placement;
+pub use select::{Backend, Kernels};
 pub use verdict::{Mismatch, Suspect, UNIT_BYTES};

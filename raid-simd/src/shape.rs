@@ -5,7 +5,16 @@ use crate::error::ShapeError;
 
 /// How the exponents of a list of blocks follow each other: decides how Q is summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) struct Order {
+    /// With which block to begin, so that exponents ascend: a row in the order of its members has
+    /// its lowest exponent somewhere in the middle.
+    pub(crate) turn: usize,
+    pub(crate) sequence: Sequence,
+}
+
+/// What the exponents are from the block [`Order::turn`] on, around the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sequence {
     /// 0, 1, 2 and so on.
     Dense,
     /// Ascending, with few gaps: a doubling for each gap costs less than a product for each block.
@@ -15,8 +24,9 @@ pub(crate) enum Order {
 }
 
 /// Whether every block is `length` bytes long.
+#[inline]
 pub(crate) fn blocks_have_length<B: Block>(blocks: &[B], length: usize) -> Result<(), ShapeError> {
-    if blocks.iter().all(|block| block.has_length(length)) {
+    if blocks.iter().fold(0, |wrong, block| wrong | block.length_difference(length)) == 0 {
         Ok(())
     } else {
         Err(ShapeError::LengthsDiffer)
@@ -24,50 +34,87 @@ pub(crate) fn blocks_have_length<B: Block>(blocks: &[B], length: usize) -> Resul
 }
 
 /// Whether every slice is `length` bytes long.
+#[inline]
 pub(crate) fn slices_have_length(slices: &[&[u8]], length: usize) -> Result<(), ShapeError> {
     blocks_have_length(slices, length)
 }
 
-/// Whether all exponents are distinct, those of `missing` blocks included, and their order.
-pub(crate) fn order<B: Ranked>(blocks: &[B], missing: &[Exponent]) -> Result<Order, ShapeError> {
-    let order = if is_dense(blocks) {
-        Order::Dense
-    } else if let Some(highest) = highest_if_ascending(blocks) {
-        if highest.index() <= blocks.len().saturating_mul(2) {
-            Order::Gapped
-        } else {
-            Order::Scattered
+/// Whether every block is `length` bytes long and all exponents are distinct, those of `missing`
+/// blocks included; and their order.
+///
+/// Every call asks this, and one on a page takes a quarter of a microsecond: a single round over
+/// the blocks, without a branch for each, answers the usual ones.
+#[inline(always)]
+pub(crate) fn order<B: Ranked, const LOST: usize>(
+    blocks: &[B],
+    length: usize,
+    missing: [Exponent; LOST],
+) -> Result<Order, ShapeError> {
+    let (mut wrong_length, mut holes, mut met) = (0, 0, 0_u8);
+    for (index, block) in blocks.iter().enumerate() {
+        let exponent = block.exponent();
+        wrong_length |= block.length_difference(length);
+        holes |= exponent.index() ^ index;
+        for lost in missing {
+            met |= u8::from(exponent == lost);
         }
-    } else {
-        let mut seen = Seen::default();
-        for block in blocks {
-            seen.enter(block.exponent())?;
-        }
-        Order::Scattered
-    };
+    }
+    if wrong_length != 0 {
+        return Err(ShapeError::LengthsDiffer);
+    }
+    if met != 0 || matches!(missing.as_slice(), [first, second] if first == second) {
+        missing_once(blocks, &missing)?;
+    }
+    if holes == 0 { Ok(Order { turn: 0, sequence: Sequence::Dense }) } else { around(blocks) }
+}
+
+/// Whether the exponents of missing blocks are distinct from all others.
+#[inline]
+fn missing_once<B: Ranked>(blocks: &[B], missing: &[Exponent]) -> Result<(), ShapeError> {
     if let [first, second] = missing
         && first == second
     {
         return Err(ShapeError::ExponentRepeated(*first));
     }
-    for lost in missing {
-        if blocks.iter().any(|block| block.exponent() == *lost) {
-            return Err(ShapeError::ExponentRepeated(*lost));
+    match missing.iter().find(|lost| blocks.iter().any(|block| block.exponent() == **lost)) {
+        None => Ok(()),
+        Some(lost) => Err(ShapeError::ExponentRepeated(*lost)),
+    }
+}
+
+/// The order of exponents that are not dense where they lie.
+fn around<B: Ranked>(blocks: &[B]) -> Result<Order, ShapeError> {
+    let (mut turn, mut descents, mut before) = (0, 0_usize, 0_usize);
+    for (index, block) in blocks.iter().enumerate() {
+        // One more than the exponent, so that none is below 0.
+        let after = block.exponent().index().saturating_add(1);
+        if after <= before {
+            turn = index;
+            descents = descents.saturating_add(1);
         }
+        before = after;
     }
-    Ok(order)
-}
-
-fn is_dense<B: Ranked>(blocks: &[B]) -> bool {
-    blocks.iter().enumerate().all(|(index, block)| block.exponent().index() == index)
-}
-
-fn highest_if_ascending<B: Ranked>(blocks: &[B]) -> Option<Exponent> {
-    if blocks.is_sorted_by(|low, high| low.exponent() < high.exponent()) {
-        blocks.last().map(Ranked::exponent)
+    let exponent = |index: usize| blocks.get(index).map_or(0, |block| block.exponent().index());
+    let (first, last) = (exponent(0), exponent(blocks.len().saturating_sub(1)));
+    let highest = match descents {
+        0 => last,
+        1 if last < first => exponent(turn.saturating_sub(1)),
+        _ => {
+            let mut seen = Seen::default();
+            for block in blocks {
+                seen.enter(block.exponent())?;
+            }
+            return Ok(Order { turn: 0, sequence: Sequence::Scattered });
+        }
+    };
+    let sequence = if highest < blocks.len() {
+        Sequence::Dense
+    } else if highest <= blocks.len().saturating_mul(2) {
+        Sequence::Gapped
     } else {
-        None
-    }
+        Sequence::Scattered
+    };
+    Ok(Order { turn, sequence })
 }
 
 /// The exponents met so far: a bit each.

@@ -34,12 +34,20 @@ impl Mismatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Different;
 
-/// The units of slices this long: number and range of bytes.
-pub(crate) fn units(length: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
-    (0..length)
-        .step_by(UNIT_BYTES)
-        .map(move |start| start..start.saturating_add(UNIT_BYTES).min(length))
-        .enumerate()
+/// Looks at each unit of slices this long, tells of those with a finding and counts them.
+pub(crate) fn tell_units<F>(
+    length: usize,
+    visit: &mut dyn FnMut(usize, F),
+    look: impl Fn(Range<usize>) -> Option<F>,
+) -> usize {
+    let mut count = 0_usize;
+    for (unit, start) in (0..length).step_by(UNIT_BYTES).enumerate() {
+        if let Some(finding) = look(start..start.saturating_add(UNIT_BYTES).min(length)) {
+            visit(unit, finding);
+            count = count.saturating_add(1);
+        }
+    }
+    count
 }
 
 /// The block that an inconsistent unit points at.

@@ -1,16 +1,16 @@
 //! Looking for disagreement: `check_*` of parity, `compare` of copies.
 
-use core::ops::Range;
-
-use super::look::{ByUnit, Look};
+use super::Operation;
+use crate::arch::lanes::{Extent, Lane};
 use crate::blocks::Source;
 use crate::error::ShapeError;
-use crate::fold::{Sums, deltas, fold_p, fold_pq};
-use crate::line::{Line, Step, Tile, Window, sweep};
+use crate::fold::{Copies, Plain, Sums};
+use crate::pass::{Call, Look};
 use crate::scalar;
 use crate::select::Kernels;
 use crate::shape::{Order, blocks_have_length, order, slices_have_length};
-use crate::verdict::{Different, Mismatch};
+use crate::vector::{Tile, Vector, Window};
+use crate::verdict::{Different, Mismatch, tell_units};
 
 impl Kernels {
     /// Calls `visit` with the number of each unit whose P is not the sum of the data, in ascending
@@ -26,8 +26,7 @@ impl Kernels {
         mut visit: impl FnMut(usize),
     ) -> Result<usize, ShapeError> {
         blocks_have_length(sources, p.len())?;
-        Ok(self
-            .run(ByUnit { look: CheckP { sources, p }, visit: &mut |unit, Different| visit(unit) }))
+        Ok(self.run(CheckP { sources, p, visit: &mut |unit, Different| visit(unit) }))
     }
 
     /// As [`check_p`](Self::check_p), for Q.
@@ -41,12 +40,8 @@ impl Kernels {
         q: &[u8],
         mut visit: impl FnMut(usize),
     ) -> Result<usize, ShapeError> {
-        blocks_have_length(sources, q.len())?;
-        let order = order(sources, &[])?;
-        Ok(self.run(ByUnit {
-            look: CheckQ { sources, order, q },
-            visit: &mut |unit, Different| visit(unit),
-        }))
+        let order = order(sources, q.len(), [])?;
+        Ok(self.run(CheckQ { sources, order, q, visit: &mut |unit, Different| visit(unit) }))
     }
 
     /// Calls `visit` with each unit that disagrees with P, Q or both, in ascending order; returns
@@ -63,9 +58,8 @@ impl Kernels {
         mut visit: impl FnMut(usize, Mismatch),
     ) -> Result<usize, ShapeError> {
         slices_have_length(&[q], p.len())?;
-        blocks_have_length(sources, p.len())?;
-        let order = order(sources, &[])?;
-        Ok(self.run(ByUnit { look: CheckPq { sources, order, p, q }, visit: &mut visit }))
+        let order = order(sources, p.len(), [])?;
+        Ok(self.run(CheckPq { sources, order, p, q, visit: &mut visit }))
     }
 
     /// Calls `visit` with the number of each unit in which the `copies` are not all equal, in
@@ -79,46 +73,37 @@ impl Kernels {
         copies: &[&[u8]],
         mut visit: impl FnMut(usize),
     ) -> Result<usize, ShapeError> {
-        let Some((first, others)) = copies.split_first() else { return Ok(0) };
-        slices_have_length(others, first.len())?;
-        Ok(self.run(ByUnit {
-            look: Compare { first, others },
-            visit: &mut |unit, Different| visit(unit),
-        }))
+        let Some(first) = copies.first() else { return Ok(0) };
+        slices_have_length(copies, first.len())?;
+        Ok(self.run(Compare { first, copies, visit: &mut |unit, Different| visit(unit) }))
     }
 }
 
 struct CheckP<'a> {
     sources: &'a [Source<'a>],
     p: &'a [u8],
+    visit: &'a mut dyn FnMut(usize, Different),
 }
 
-impl Look for CheckP<'_> {
-    type Finding = Different;
+impl Operation for CheckP<'_> {
+    type Answer = usize;
 
     fn length(&self) -> usize {
         self.p.len()
     }
 
-    fn by_bytes(&self, unit: Range<usize>) -> Option<Different> {
-        scalar::check_p(self.sources, self.p, unit)
+    fn count(&self) -> usize {
+        self.sources.len()
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(
-        &self,
-        proof: V::Proof,
-        unit: Range<usize>,
-    ) -> Option<Different> {
-        any_difference::<V, _, N>(proof, unit, self)
+    fn by_bytes(self) -> usize {
+        tell_units(self.p.len(), self.visit, |unit| scalar::check_p(self.sources, self.p, unit))
     }
-}
 
-impl Delta for CheckP<'_> {
-    #[inline(always)]
-    fn delta<V: Line, W: Window<N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Tile<V, N> {
-        let sum: Tile<V, N> = fold_p(proof, self.sources, at);
-        sum.xor(&at.load(proof, self.p))
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
+        let Some(p) = extent.lane(self.p) else { return 0 };
+        let call = Call::<V> { proof, extent };
+        call.look::<Plain, _, _>(self.sources, IsP { p }, self.visit)
     }
 }
 
@@ -126,34 +111,28 @@ struct CheckQ<'a> {
     sources: &'a [Source<'a>],
     order: Order,
     q: &'a [u8],
+    visit: &'a mut dyn FnMut(usize, Different),
 }
 
-impl Look for CheckQ<'_> {
-    type Finding = Different;
+impl Operation for CheckQ<'_> {
+    type Answer = usize;
 
     fn length(&self) -> usize {
         self.q.len()
     }
 
-    fn by_bytes(&self, unit: Range<usize>) -> Option<Different> {
-        scalar::check_q(self.sources, self.q, unit)
+    fn count(&self) -> usize {
+        self.sources.len()
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(
-        &self,
-        proof: V::Proof,
-        unit: Range<usize>,
-    ) -> Option<Different> {
-        any_difference::<V, _, N>(proof, unit, self)
+    fn by_bytes(self) -> usize {
+        tell_units(self.q.len(), self.visit, |unit| scalar::check_q(self.sources, self.q, unit))
     }
-}
 
-impl Delta for CheckQ<'_> {
-    #[inline(always)]
-    fn delta<V: Line, W: Window<N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Tile<V, N> {
-        let sums: Sums<V, N> = fold_pq(proof, self.sources, self.order, at);
-        sums.q.xor(&at.load(proof, self.q))
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
+        let Some(q) = extent.lane(self.q) else { return 0 };
+        let call = Call::<V> { proof, extent };
+        call.look_ranked(self.sources, self.order, IsQ { q }, self.visit)
     }
 }
 
@@ -162,113 +141,189 @@ struct CheckPq<'a> {
     order: Order,
     p: &'a [u8],
     q: &'a [u8],
+    visit: &'a mut dyn FnMut(usize, Mismatch),
 }
 
-impl Look for CheckPq<'_> {
-    type Finding = Mismatch;
+impl Operation for CheckPq<'_> {
+    type Answer = usize;
 
     fn length(&self) -> usize {
         self.p.len()
     }
 
-    fn by_bytes(&self, unit: Range<usize>) -> Option<Mismatch> {
-        Mismatch::of(
-            scalar::check_p(self.sources, self.p, unit.clone()),
-            scalar::check_q(self.sources, self.q, unit),
-        )
+    fn count(&self) -> usize {
+        self.sources.len()
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(
-        &self,
-        proof: V::Proof,
-        unit: Range<usize>,
-    ) -> Option<Mismatch> {
-        let mut step = CheckPqStep { check: self, p: V::zero(proof), q: V::zero(proof) };
-        sweep::<V, _, N>(proof, unit, &mut step);
-        Mismatch::of(step.p.difference(), step.q.difference())
+    fn by_bytes(self) -> usize {
+        tell_units(self.p.len(), self.visit, |unit| {
+            Mismatch::of(
+                scalar::check_p(self.sources, self.p, unit.clone()),
+                scalar::check_q(self.sources, self.q, unit),
+            )
+        })
     }
-}
 
-struct CheckPqStep<'a, V> {
-    check: &'a CheckPq<'a>,
-    p: V,
-    q: V,
-}
-
-impl<V: Line> Step<V> for CheckPqStep<'_, V> {
-    #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let CheckPq { sources, order, p, q } = *self.check;
-        let delta: Sums<V, N> = deltas(proof, sources, order, (p, q), at);
-        self.p = self.p.or(delta.p.gathered(proof));
-        self.q = self.q.or(delta.q.gathered(proof));
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
+        let Some(p) = extent.lane(self.p) else { return 0 };
+        let Some(q) = extent.lane(self.q) else { return 0 };
+        let call = Call::<V> { proof, extent };
+        call.look_ranked(self.sources, self.order, IsPq { p, q }, self.visit)
     }
 }
 
 struct Compare<'a> {
     first: &'a [u8],
-    others: &'a [&'a [u8]],
+    copies: &'a [&'a [u8]],
+    visit: &'a mut dyn FnMut(usize, Different),
 }
 
-impl Look for Compare<'_> {
-    type Finding = Different;
+impl Operation for Compare<'_> {
+    type Answer = usize;
 
     fn length(&self) -> usize {
         self.first.len()
     }
 
-    fn by_bytes(&self, unit: Range<usize>) -> Option<Different> {
-        scalar::compare(self.first, self.others, unit)
+    fn count(&self) -> usize {
+        self.copies.len()
+    }
+
+    fn by_bytes(self) -> usize {
+        tell_units(self.first.len(), self.visit, |unit| {
+            scalar::compare(self.first, self.copies, unit)
+        })
+    }
+
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
+        let call = Call::<V> { proof, extent };
+        call.look::<Copies, _, _>(self.copies, IsZero, self.visit)
+    }
+}
+
+/// Whether `p` is zero.
+struct IsZero;
+
+impl<'c, V: Vector> Look<'c, V> for IsZero {
+    type Seen = V;
+    type Finding = Different;
+
+    #[inline(always)]
+    fn nothing(proof: V::Proof) -> Self::Seen {
+        V::zero(proof)
     }
 
     #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(
+    fn look<W: Window<'c, N>, const N: usize>(
         &self,
         proof: V::Proof,
-        unit: Range<usize>,
-    ) -> Option<Different> {
-        any_difference::<V, _, N>(proof, unit, self)
+        _at: &W,
+        sums: Sums<V, N>,
+        seen: &mut Self::Seen,
+    ) {
+        *seen = seen.or(sums.p.gathered(proof));
+    }
+
+    #[inline(always)]
+    fn finding(&self, seen: Self::Seen) -> Option<Different> {
+        seen.difference()
     }
 }
 
-impl Delta for Compare<'_> {
+/// Whether the sum for P is the one stored.
+struct IsP<'c, 'a> {
+    p: Lane<'c, 'a>,
+}
+
+impl<'c, V: Vector> Look<'c, V> for IsP<'c, '_> {
+    type Seen = V;
+    type Finding = Different;
+
     #[inline(always)]
-    fn delta<V: Line, W: Window<N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Tile<V, N> {
-        let first: Tile<V, N> = at.load(proof, self.first);
-        let mut any = Tile::zero(proof);
-        for copy in self.others {
-            any = any.or(&first.xor(&at.load(proof, copy)));
-        }
-        any
+    fn nothing(proof: V::Proof) -> Self::Seen {
+        V::zero(proof)
+    }
+
+    #[inline(always)]
+    fn look<W: Window<'c, N>, const N: usize>(
+        &self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+        seen: &mut Self::Seen,
+    ) {
+        let delta = sums.p.xor(&Tile::load(proof, self.p, at));
+        *seen = seen.or(delta.gathered(proof));
+    }
+
+    #[inline(always)]
+    fn finding(&self, seen: Self::Seen) -> Option<Different> {
+        seen.difference()
     }
 }
 
-/// A computation that is zero wherever all is well.
-trait Delta {
-    fn delta<V: Line, W: Window<N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Tile<V, N>;
+/// Whether the sum for Q is the one stored.
+struct IsQ<'c, 'a> {
+    q: Lane<'c, 'a>,
 }
 
-#[inline(always)]
-fn any_difference<V: Line, D: Delta, const N: usize>(
-    proof: V::Proof,
-    unit: Range<usize>,
-    of: &D,
-) -> Option<Different> {
-    let mut step = DeltaStep { of, any: V::zero(proof) };
-    sweep::<V, _, N>(proof, unit, &mut step);
-    step.any.difference()
-}
+impl<'c, V: Vector> Look<'c, V> for IsQ<'c, '_> {
+    type Seen = V;
+    type Finding = Different;
 
-struct DeltaStep<'a, V, D> {
-    of: &'a D,
-    any: V,
-}
-
-impl<V: Line, D: Delta> Step<V> for DeltaStep<'_, V, D> {
     #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let delta: Tile<V, N> = self.of.delta(proof, at);
-        self.any = self.any.or(delta.gathered(proof));
+    fn nothing(proof: V::Proof) -> Self::Seen {
+        V::zero(proof)
+    }
+
+    #[inline(always)]
+    fn look<W: Window<'c, N>, const N: usize>(
+        &self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+        seen: &mut Self::Seen,
+    ) {
+        let delta = sums.q.xor(&Tile::load(proof, self.q, at));
+        *seen = seen.or(delta.gathered(proof));
+    }
+
+    #[inline(always)]
+    fn finding(&self, seen: Self::Seen) -> Option<Different> {
+        seen.difference()
+    }
+}
+
+/// Whether the sums are those stored.
+struct IsPq<'c, 'a> {
+    p: Lane<'c, 'a>,
+    q: Lane<'c, 'a>,
+}
+
+impl<'c, V: Vector> Look<'c, V> for IsPq<'c, '_> {
+    type Seen = (V, V);
+    type Finding = Mismatch;
+
+    #[inline(always)]
+    fn nothing(proof: V::Proof) -> Self::Seen {
+        (V::zero(proof), V::zero(proof))
+    }
+
+    #[inline(always)]
+    fn look<W: Window<'c, N>, const N: usize>(
+        &self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+        seen: &mut Self::Seen,
+    ) {
+        let p = sums.p.xor(&Tile::load(proof, self.p, at));
+        let q = sums.q.xor(&Tile::load(proof, self.q, at));
+        *seen = (seen.0.or(p.gathered(proof)), seen.1.or(q.gathered(proof)));
+    }
+
+    #[inline(always)]
+    fn finding(&self, seen: Self::Seen) -> Option<Mismatch> {
+        Mismatch::of(seen.0.difference(), seen.1.difference())
     }
 }

@@ -1,16 +1,16 @@
 //! `locate`: which single block of a unit is silently wrong.
 
-use core::ops::Range;
-
-use super::look::{ByUnit, Look};
+use super::Operation;
+use crate::arch::lanes::{Bytes, Extent, Lane};
 use crate::blocks::Source;
 use crate::error::ShapeError;
-use crate::fold::{Sums, deltas};
-use crate::line::{LINE_BYTES, Line, Step, Window, sweep};
+use crate::fold::Sums;
+use crate::pass::{Call, Look};
 use crate::scalar;
 use crate::select::Kernels;
-use crate::shape::{Order, blocks_have_length, order, slices_have_length};
-use crate::verdict::Suspect;
+use crate::shape::{Order, order, slices_have_length};
+use crate::vector::{Tile, Vector, Window};
+use crate::verdict::{Suspect, tell_units};
 
 impl Kernels {
     /// Calls `visit` with each inconsistent unit and the block that it points at, in ascending
@@ -31,9 +31,8 @@ impl Kernels {
         mut visit: impl FnMut(usize, Suspect),
     ) -> Result<usize, ShapeError> {
         slices_have_length(&[q], p.len())?;
-        blocks_have_length(sources, p.len())?;
-        let order = order(sources, &[])?;
-        Ok(self.run(ByUnit { look: Locate { sources, order, p, q }, visit: &mut visit }))
+        let order = order(sources, p.len(), [])?;
+        Ok(self.run(Locate { sources, order, p, q, visit: &mut visit }))
     }
 }
 
@@ -42,72 +41,95 @@ struct Locate<'a> {
     order: Order,
     p: &'a [u8],
     q: &'a [u8],
+    visit: &'a mut dyn FnMut(usize, Suspect),
 }
 
-impl Locate<'_> {
-    /// A quotient can name a block that the row does not have.
-    fn among_sources(&self, suspect: Suspect) -> Suspect {
-        match suspect {
-            Suspect::Data(exponent) => {
-                if self.sources.iter().any(|source| source.exponent == exponent) {
-                    suspect
-                } else {
-                    Suspect::Several
-                }
-            }
-            Suspect::P | Suspect::Q | Suspect::Several => suspect,
-        }
-    }
-}
-
-impl Look for Locate<'_> {
-    type Finding = Suspect;
+impl Operation for Locate<'_> {
+    type Answer = usize;
 
     fn length(&self) -> usize {
         self.p.len()
     }
 
-    fn by_bytes(&self, unit: Range<usize>) -> Option<Suspect> {
-        scalar::locate(self.sources, self.p, self.q, unit)
-            .map(|suspect| self.among_sources(suspect))
+    fn count(&self) -> usize {
+        self.sources.len()
+    }
+
+    fn by_bytes(self) -> usize {
+        tell_units(self.p.len(), self.visit, |unit| {
+            scalar::locate(self.sources, self.p, self.q, unit)
+                .map(|suspect| among(self.sources, suspect))
+        })
+    }
+
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
+        let Some(p) = extent.lane(self.p) else { return 0 };
+        let Some(q) = extent.lane(self.q) else { return 0 };
+        let look = Suspects { sources: self.sources, p, q };
+        let call = Call::<V> { proof, extent };
+        call.look_ranked(self.sources, self.order, look, self.visit)
+    }
+}
+
+/// A quotient can name a block that the row does not have.
+fn among(sources: &[Source<'_>], suspect: Suspect) -> Suspect {
+    match suspect {
+        Suspect::Data(exponent) => {
+            if sources.iter().any(|source| source.exponent == exponent) {
+                suspect
+            } else {
+                Suspect::Several
+            }
+        }
+        Suspect::P | Suspect::Q | Suspect::Several => suspect,
+    }
+}
+
+/// Which block is to blame.
+struct Suspects<'c, 'a> {
+    sources: &'a [Source<'a>],
+    p: Lane<'c, 'a>,
+    q: Lane<'c, 'a>,
+}
+
+impl<'c, V: Vector> Look<'c, V> for Suspects<'c, '_> {
+    type Seen = Option<Suspect>;
+    type Finding = Suspect;
+
+    #[inline(always)]
+    fn nothing(_proof: V::Proof) -> Self::Seen {
+        None
     }
 
     #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(
+    fn look<W: Window<'c, N>, const N: usize>(
         &self,
         proof: V::Proof,
-        unit: Range<usize>,
-    ) -> Option<Suspect> {
-        let mut step = LocateStep { locate: self, suspect: None };
-        sweep::<V, _, N>(proof, unit, &mut step);
-        step.suspect.map(|suspect| self.among_sources(suspect))
-    }
-}
-
-struct LocateStep<'a> {
-    locate: &'a Locate<'a>,
-    suspect: Option<Suspect>,
-}
-
-impl<V: Line> Step<V> for LocateStep<'_> {
-    #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let Locate { sources, order, p, q } = *self.locate;
-        let delta: Sums<V, N> = deltas(proof, sources, order, (p, q), at);
-        if delta.p.or(&delta.q).gathered(proof).difference().is_none() {
+        at: &W,
+        sums: Sums<V, N>,
+        seen: &mut Self::Seen,
+    ) {
+        let p = sums.p.xor(&Tile::load(proof, self.p, at));
+        let q = sums.q.xor(&Tile::load(proof, self.q, at));
+        if p.or(&q).gathered(proof).difference().is_none() {
             return;
         }
         // Rare, and without the blocks: the quotients may be taken byte by byte.
-        for (p, q) in delta.p.0.iter().zip(&delta.q.0) {
-            let (mut p_bytes, mut q_bytes) = ([0; LINE_BYTES], [0; LINE_BYTES]);
+        for (p, q) in p.0.iter().zip(&q.0) {
+            let (mut p_bytes, mut q_bytes) = (V::Bytes::ZERO, V::Bytes::ZERO);
             p.store(&mut p_bytes);
             q.store(&mut q_bytes);
-            self.suspect = judge(self.suspect, &p_bytes, &q_bytes);
+            *seen = judge(*seen, p_bytes.as_ref(), q_bytes.as_ref());
         }
+    }
+
+    #[inline(always)]
+    fn finding(&self, seen: Self::Seen) -> Option<Suspect> {
+        seen.map(|suspect| among(self.sources, suspect))
     }
 }
 
 /// What these bytes of ΔP and ΔQ add to what is known of a unit.
-fn judge(so_far: Option<Suspect>, p: &[u8; LINE_BYTES], q: &[u8; LINE_BYTES]) -> Option<Suspect> {
+fn judge(so_far: Option<Suspect>, p: &[u8], q: &[u8]) -> Option<Suspect> {
     p.iter().zip(q).fold(so_far, |so_far, (p, q)| Suspect::join(so_far, Suspect::of(*p, *q)))
 }

@@ -1,27 +1,35 @@
 //! The operations: the methods of [`Kernels`](crate::Kernels), and their loops over any backend.
 //!
 //! Each is a struct of its checked arguments with two ways to run: [`Operation::by_bytes`] is the
-//! reference, [`Operation::by_lines`] is written once over [`Line`] and compiled for each backend.
+//! reference, [`Operation::by_vectors`] is written once over [`Vector`] and compiled for each
+//! backend.
 
 mod check;
 mod locate;
-mod look;
 mod recover;
 mod sum;
 
 pub(crate) use recover::{Lost, OneOfTwo};
 pub(crate) use sum::Onto;
 
-use crate::line::Line;
+use crate::arch::lanes::Extent;
+use crate::vector::Vector;
 
 /// A call with checked arguments.
 pub(crate) trait Operation {
     /// What it tells the caller.
     type Answer;
 
+    /// Bytes in each block.
+    fn length(&self) -> usize;
+
+    /// Blocks to read.
+    fn count(&self) -> usize;
+
     /// Runs the reference.
     fn by_bytes(self) -> Self::Answer;
 
-    /// Runs in tiles of `N` lines. `inline(always)` in every operation: see [`crate::line`].
-    fn by_lines<V: Line, const N: usize>(self, proof: V::Proof) -> Self::Answer;
+    /// Runs over vectors. A slice that has not the extent's length would make it do nothing; the
+    /// lengths were checked before.
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Self::Answer;
 }

@@ -5,14 +5,17 @@
 //! would have added: ΔP = Dx + Dy and ΔQ = 2^x · Dx + 2^y · Dy.
 
 use super::{Onto, Operation};
+use crate::arch::lanes::{Extent, Lane, LaneMut};
 use crate::blocks::{Exponent, Source, Target};
 use crate::error::ShapeError;
-use crate::fold::{Sums, deltas, fold_p, fold_pq};
+use crate::fold::Sums;
 use crate::gf256;
-use crate::line::{Line, Step, Tile, Window, sweep};
+use crate::pass::{Call, End};
+use crate::placement::Placement;
 use crate::scalar;
 use crate::select::Kernels;
 use crate::shape::{Order, blocks_have_length, order, slices_have_length};
+use crate::vector::{Mode, Tile, Vector, Window};
 
 impl Kernels {
     /// Recovers one data block from P: `target = P + Σ survivors`. The exponents play no part.
@@ -28,7 +31,8 @@ impl Kernels {
     ) -> Result<(), ShapeError> {
         slices_have_length(&[p], target.len())?;
         blocks_have_length(survivors, target.len())?;
-        self.run(FromP { survivors, p, target });
+        let placement = self.placement();
+        self.run(FromP { placement, survivors, p, target });
         Ok(())
     }
 
@@ -45,9 +49,9 @@ impl Kernels {
     ) -> Result<(), ShapeError> {
         let Target { exponent, bytes: target } = target;
         slices_have_length(&[q], target.len())?;
-        blocks_have_length(survivors, target.len())?;
-        let order = order(survivors, &[exponent])?;
-        self.run(FromQ { survivors, order, q, lost: Lost::new(exponent), target });
+        let order = order(survivors, target.len(), [exponent])?;
+        let placement = self.placement();
+        self.run(FromQ { placement, survivors, order, q, lost: Lost::new(exponent), target });
         Ok(())
     }
 
@@ -66,10 +70,10 @@ impl Kernels {
     ) -> Result<(), ShapeError> {
         let Target { exponent, bytes: target } = target;
         slices_have_length(&[p, q], target.len())?;
-        blocks_have_length(survivors, target.len())?;
-        let order = order(survivors, &[exponent, also_lost])?;
+        let order = order(survivors, target.len(), [exponent, also_lost])?;
         let lost = OneOfTwo::new(exponent, also_lost)?;
-        self.run(FromPq { survivors, order, p, q, lost, target });
+        let placement = self.placement();
+        self.run(FromPq { placement, survivors, order, p, q, lost, target });
         Ok(())
     }
 
@@ -87,11 +91,11 @@ impl Kernels {
         second: Target<'_>,
     ) -> Result<(), ShapeError> {
         slices_have_length(&[p, q, first.bytes], second.bytes.len())?;
-        blocks_have_length(survivors, second.bytes.len())?;
-        let order = order(survivors, &[first.exponent, second.exponent])?;
+        let order = order(survivors, second.bytes.len(), [first.exponent, second.exponent])?;
         let lost = OneOfTwo::new(second.exponent, first.exponent)?;
         let (first, second) = (first.bytes, second.bytes);
-        self.run(Two { survivors, order, p, q, lost, first, second });
+        let placement = self.placement();
+        self.run(Two { placement, survivors, order, p, q, lost, first, second });
         Ok(())
     }
 
@@ -109,9 +113,9 @@ impl Kernels {
     ) -> Result<(), ShapeError> {
         let Target { exponent, bytes: data } = data;
         slices_have_length(&[q, p], data.len())?;
-        blocks_have_length(survivors, data.len())?;
-        let order = order(survivors, &[exponent])?;
-        self.run(DataAndP { survivors, order, q, lost: Lost::new(exponent), data, p });
+        let order = order(survivors, data.len(), [exponent])?;
+        let placement = self.placement();
+        self.run(DataAndP { placement, survivors, order, q, lost: Lost::new(exponent), data, p });
         Ok(())
     }
 
@@ -129,9 +133,9 @@ impl Kernels {
     ) -> Result<(), ShapeError> {
         let Target { exponent, bytes: data } = data;
         slices_have_length(&[p, q], data.len())?;
-        blocks_have_length(survivors, data.len())?;
-        let order = order(survivors, &[exponent])?;
-        self.run(DataAndQ { survivors, order, p, lost: Lost::new(exponent), data, q });
+        let order = order(survivors, data.len(), [exponent])?;
+        let placement = self.placement();
+        self.run(DataAndQ { placement, survivors, order, p, lost: Lost::new(exponent), data, q });
         Ok(())
     }
 }
@@ -172,27 +176,24 @@ impl OneOfTwo {
 }
 
 /// [`OneOfTwo`] prepared for a backend: the factors of ΔP and ΔQ.
-struct Factors<V: Line> {
+struct Factors<V: Vector> {
     p: V::Factor,
     q: V::Factor,
 }
 
-impl<V: Line> Factors<V> {
-    #[inline(always)]
-    fn new(proof: V::Proof, lost: OneOfTwo) -> Self {
-        Self {
-            p: V::factor(proof, gf256::product(lost.other, lost.inverse)),
-            q: V::factor(proof, lost.inverse),
-        }
+impl<V: Vector> Factors<V> {
+    fn new(lost: OneOfTwo) -> Self {
+        Self { p: V::factor(gf256::product(lost.other, lost.inverse)), q: V::factor(lost.inverse) }
     }
 
     #[inline(always)]
-    fn wanted<const N: usize>(&self, delta: &Sums<V, N>) -> Tile<V, N> {
-        delta.q.times(self.q).xor(&delta.p.times(self.p))
+    fn wanted<const N: usize>(&self, p: &Tile<V, N>, q: &Tile<V, N>) -> Tile<V, N> {
+        q.times(self.q).xor(&p.times(self.p))
     }
 }
 
 struct FromP<'a> {
+    placement: Placement,
     survivors: &'a [Source<'a>],
     p: &'a [u8],
     target: &'a mut [u8],
@@ -201,25 +202,45 @@ struct FromP<'a> {
 impl Operation for FromP<'_> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.p.len()
+    }
+
+    fn count(&self) -> usize {
+        self.survivors.len()
+    }
+
     fn by_bytes(self) {
         scalar::recover_from_p(self.survivors, self.p, self.target);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.p.len(), &mut self);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(p) = extent.lane(self.p) else { return };
+        let Some(target) = extent.lane_mut(self.target) else { return };
+        let end = FromPEnd { p, target };
+        Call::<V> { proof, extent }.plain(self.survivors, self.placement, end);
     }
 }
 
-impl<V: Line> Step<V> for FromP<'_> {
+struct FromPEnd<'c, 'a> {
+    p: Lane<'c, 'a>,
+    target: LaneMut<'c, 'a>,
+}
+
+impl<'c, V: Vector> End<'c, V> for FromPEnd<'c, '_> {
     #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let sum: Tile<V, N> = fold_p(proof, self.survivors, at);
-        at.store(self.target, &sum.xor(&at.load(proof, self.p)));
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        sums.p.xor(&Tile::load(proof, self.p, at)).store::<M>(&mut self.target, at);
     }
 }
 
 struct FromQ<'a> {
+    placement: Placement,
     survivors: &'a [Source<'a>],
     order: Order,
     q: &'a [u8],
@@ -230,26 +251,47 @@ struct FromQ<'a> {
 impl Operation for FromQ<'_> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.q.len()
+    }
+
+    fn count(&self) -> usize {
+        self.survivors.len()
+    }
+
     fn by_bytes(self) {
         scalar::recover_from_q(self.survivors, self.q, self.lost, self.target);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.q.len(), &mut self);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(q) = extent.lane(self.q) else { return };
+        let Some(target) = extent.lane_mut(self.target) else { return };
+        let end = FromQEnd::<V> { q, target, factor: V::factor(self.lost.inverse) };
+        Call::<V> { proof, extent }.ranked(self.survivors, self.order, self.placement, end);
     }
 }
 
-impl<V: Line> Step<V> for FromQ<'_> {
+struct FromQEnd<'c, 'a, V: Vector> {
+    q: Lane<'c, 'a>,
+    target: LaneMut<'c, 'a>,
+    factor: V::Factor,
+}
+
+impl<'c, V: Vector> End<'c, V> for FromQEnd<'c, '_, V> {
     #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let sums: Sums<V, N> = fold_pq(proof, self.survivors, self.order, at);
-        let delta = sums.q.xor(&at.load(proof, self.q));
-        at.store(self.target, &delta.times(V::factor(proof, self.lost.inverse)));
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        let delta = sums.q.xor(&Tile::load(proof, self.q, at));
+        delta.times(self.factor).store::<M>(&mut self.target, at);
     }
 }
 
 struct FromPq<'a> {
+    placement: Placement,
     survivors: &'a [Source<'a>],
     order: Order,
     p: &'a [u8],
@@ -261,26 +303,50 @@ struct FromPq<'a> {
 impl Operation for FromPq<'_> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.p.len()
+    }
+
+    fn count(&self) -> usize {
+        self.survivors.len()
+    }
+
     fn by_bytes(self) {
         scalar::recover_from_pq(self.survivors, self.p, self.q, self.lost, self.target);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.p.len(), &mut self);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(p) = extent.lane(self.p) else { return };
+        let Some(q) = extent.lane(self.q) else { return };
+        let Some(target) = extent.lane_mut(self.target) else { return };
+        let end = FromPqEnd::<V> { p, q, target, factors: Factors::new(self.lost) };
+        Call::<V> { proof, extent }.ranked(self.survivors, self.order, self.placement, end);
     }
 }
 
-impl<V: Line> Step<V> for FromPq<'_> {
+struct FromPqEnd<'c, 'a, V: Vector> {
+    p: Lane<'c, 'a>,
+    q: Lane<'c, 'a>,
+    target: LaneMut<'c, 'a>,
+    factors: Factors<V>,
+}
+
+impl<'c, V: Vector> End<'c, V> for FromPqEnd<'c, '_, V> {
     #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let delta: Sums<V, N> = deltas(proof, self.survivors, self.order, (self.p, self.q), at);
-        let factors = Factors::<V>::new(proof, self.lost);
-        at.store(self.target, &factors.wanted(&delta));
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        let p = sums.p.xor(&Tile::load(proof, self.p, at));
+        let q = sums.q.xor(&Tile::load(proof, self.q, at));
+        self.factors.wanted(&p, &q).store::<M>(&mut self.target, at);
     }
 }
 
 struct Two<'a> {
+    placement: Placement,
     survivors: &'a [Source<'a>],
     order: Order,
     p: &'a [u8],
@@ -293,6 +359,14 @@ struct Two<'a> {
 impl Operation for Two<'_> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.p.len()
+    }
+
+    fn count(&self) -> usize {
+        self.survivors.len()
+    }
+
     fn by_bytes(self) {
         scalar::recover_from_pq(self.survivors, self.p, self.q, self.lost, self.second);
         // The second is known now: P lacks the first alone.
@@ -300,23 +374,42 @@ impl Operation for Two<'_> {
         scalar::sum_p(&[&*self.second], Onto::Target, self.first);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.p.len(), &mut self);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(p) = extent.lane(self.p) else { return };
+        let Some(q) = extent.lane(self.q) else { return };
+        let Some(first) = extent.lane_mut(self.first) else { return };
+        let Some(second) = extent.lane_mut(self.second) else { return };
+        let end = TwoEnd::<V> { p, q, first, second, factors: Factors::new(self.lost) };
+        Call::<V> { proof, extent }.recover(self.survivors, self.order, self.placement, end);
     }
 }
 
-impl<V: Line> Step<V> for Two<'_> {
+struct TwoEnd<'c, 'a, V: Vector> {
+    p: Lane<'c, 'a>,
+    q: Lane<'c, 'a>,
+    first: LaneMut<'c, 'a>,
+    second: LaneMut<'c, 'a>,
+    factors: Factors<V>,
+}
+
+impl<'c, V: Vector> End<'c, V> for TwoEnd<'c, '_, V> {
     #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let delta: Sums<V, N> = deltas(proof, self.survivors, self.order, (self.p, self.q), at);
-        let second = Factors::<V>::new(proof, self.lost).wanted(&delta);
-        at.store(self.second, &second);
-        at.store(self.first, &delta.p.xor(&second));
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        let p = sums.p.xor(&Tile::load(proof, self.p, at));
+        let q = sums.q.xor(&Tile::load(proof, self.q, at));
+        let second = self.factors.wanted(&p, &q);
+        second.store::<M>(&mut self.second, at);
+        p.xor(&second).store::<M>(&mut self.first, at);
     }
 }
 
 struct DataAndP<'a> {
+    placement: Placement,
     survivors: &'a [Source<'a>],
     order: Order,
     q: &'a [u8],
@@ -328,29 +421,52 @@ struct DataAndP<'a> {
 impl Operation for DataAndP<'_> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.q.len()
+    }
+
+    fn count(&self) -> usize {
+        self.survivors.len()
+    }
+
     fn by_bytes(self) {
         scalar::recover_from_q(self.survivors, self.q, self.lost, self.data);
         scalar::recover_from_p(self.survivors, self.data, self.p);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.q.len(), &mut self);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(q) = extent.lane(self.q) else { return };
+        let Some(data) = extent.lane_mut(self.data) else { return };
+        let Some(p) = extent.lane_mut(self.p) else { return };
+        let end = DataAndPEnd::<V> { q, data, p, factor: V::factor(self.lost.inverse) };
+        Call::<V> { proof, extent }.recover(self.survivors, self.order, self.placement, end);
     }
 }
 
-impl<V: Line> Step<V> for DataAndP<'_> {
+struct DataAndPEnd<'c, 'a, V: Vector> {
+    q: Lane<'c, 'a>,
+    data: LaneMut<'c, 'a>,
+    p: LaneMut<'c, 'a>,
+    factor: V::Factor,
+}
+
+impl<'c, V: Vector> End<'c, V> for DataAndPEnd<'c, '_, V> {
     #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let sums: Sums<V, N> = fold_pq(proof, self.survivors, self.order, at);
-        let delta = sums.q.xor(&at.load(proof, self.q));
-        let data = delta.times(V::factor(proof, self.lost.inverse));
-        at.store(self.data, &data);
-        at.store(self.p, &sums.p.xor(&data));
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        let delta = sums.q.xor(&Tile::load(proof, self.q, at));
+        let data = delta.times(self.factor);
+        data.store::<M>(&mut self.data, at);
+        sums.p.xor(&data).store::<M>(&mut self.p, at);
     }
 }
 
 struct DataAndQ<'a> {
+    placement: Placement,
     survivors: &'a [Source<'a>],
     order: Order,
     p: &'a [u8],
@@ -362,6 +478,14 @@ struct DataAndQ<'a> {
 impl Operation for DataAndQ<'_> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.p.len()
+    }
+
+    fn count(&self) -> usize {
+        self.survivors.len()
+    }
+
     fn by_bytes(self) {
         scalar::recover_from_p(self.survivors, self.p, self.data);
         scalar::sum_q(self.survivors, Onto::Nothing, self.q);
@@ -369,18 +493,32 @@ impl Operation for DataAndQ<'_> {
         scalar::sum_q(&[data], Onto::Target, self.q);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.p.len(), &mut self);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(p) = extent.lane(self.p) else { return };
+        let Some(data) = extent.lane_mut(self.data) else { return };
+        let Some(q) = extent.lane_mut(self.q) else { return };
+        let end = DataAndQEnd::<V> { p, data, q, factor: V::factor(self.lost.weight) };
+        Call::<V> { proof, extent }.ranked(self.survivors, self.order, self.placement, end);
     }
 }
 
-impl<V: Line> Step<V> for DataAndQ<'_> {
+struct DataAndQEnd<'c, 'a, V: Vector> {
+    p: Lane<'c, 'a>,
+    data: LaneMut<'c, 'a>,
+    q: LaneMut<'c, 'a>,
+    factor: V::Factor,
+}
+
+impl<'c, V: Vector> End<'c, V> for DataAndQEnd<'c, '_, V> {
     #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let sums: Sums<V, N> = fold_pq(proof, self.survivors, self.order, at);
-        let data = sums.p.xor(&at.load(proof, self.p));
-        at.store(self.data, &data);
-        at.store(self.q, &sums.q.xor(&data.times(V::factor(proof, self.lost.weight))));
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        let data = sums.p.xor(&Tile::load(proof, self.p, at));
+        data.store::<M>(&mut self.data, at);
+        sums.q.xor(&data.times(self.factor)).store::<M>(&mut self.q, at);
     }
 }

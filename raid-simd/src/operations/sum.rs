@@ -1,13 +1,16 @@
 //! Sums: `xor`, `gen_*`, `update_*`, `accumulate_*`.
 
 use super::Operation;
+use crate::arch::lanes::{Extent, LaneMut};
 use crate::blocks::{Block, Change, Ranked, Source};
 use crate::error::ShapeError;
-use crate::fold::{Sums, fold_p, fold_pq};
-use crate::line::{Line, Step, Tile, Window, sweep};
+use crate::fold::Sums;
+use crate::pass::{Call, End};
+use crate::placement::Placement;
 use crate::scalar;
 use crate::select::Kernels;
 use crate::shape::{Order, blocks_have_length, order, slices_have_length};
+use crate::vector::{Mode, Tile, Vector, Window};
 
 impl Kernels {
     /// Writes the exclusive or of `sources` to `target`.
@@ -117,19 +120,21 @@ impl Kernels {
         self.sum_pq(blocks, Onto::Target, p, q)
     }
 
+    #[inline(always)]
     fn sum_p<B: Block>(self, blocks: &[B], onto: Onto, p: &mut [u8]) -> Result<(), ShapeError> {
         blocks_have_length(blocks, p.len())?;
-        self.run(SumP { blocks, onto, p });
+        self.run(SumP { blocks, onto, placement: self.placement(), p });
         Ok(())
     }
 
+    #[inline(always)]
     fn sum_q<B: Ranked>(self, blocks: &[B], onto: Onto, q: &mut [u8]) -> Result<(), ShapeError> {
-        blocks_have_length(blocks, q.len())?;
-        let order = order(blocks, &[])?;
-        self.run(SumQ { blocks, order, onto, q });
+        let order = order(blocks, q.len(), [])?;
+        self.run(SumQ { blocks, order, onto, placement: self.placement(), q });
         Ok(())
     }
 
+    #[inline(always)]
     fn sum_pq<B: Ranked>(
         self,
         blocks: &[B],
@@ -138,9 +143,8 @@ impl Kernels {
         q: &mut [u8],
     ) -> Result<(), ShapeError> {
         slices_have_length(&[q], p.len())?;
-        blocks_have_length(blocks, p.len())?;
-        let order = order(blocks, &[])?;
-        self.run(SumPq { blocks, order, onto, p, q });
+        let order = order(blocks, p.len(), [])?;
+        self.run(SumPq { blocks, order, onto, placement: self.placement(), p, q });
         Ok(())
     }
 }
@@ -162,50 +166,38 @@ impl Onto {
             Self::Target => byte,
         }
     }
-
-    /// Writes a sum.
-    #[inline(always)]
-    fn put<V: Line, W: Window<N>, const N: usize>(
-        self,
-        proof: V::Proof,
-        sum: &Tile<V, N>,
-        at: &W,
-        target: &mut [u8],
-    ) {
-        match self {
-            Self::Nothing => at.store(target, sum),
-            Self::Target => {
-                let sum = at.load(proof, target).xor(sum);
-                at.store(target, &sum);
-            }
-        }
-    }
 }
 
 struct SumP<'a, B> {
     blocks: &'a [B],
     onto: Onto,
+    placement: Placement,
     p: &'a mut [u8],
 }
 
 impl<B: Block> Operation for SumP<'_, B> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.p.len()
+    }
+
+    fn count(&self) -> usize {
+        self.blocks.len()
+    }
+
     fn by_bytes(self) {
         scalar::sum_p(self.blocks, self.onto, self.p);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.p.len(), &mut self);
-    }
-}
-
-impl<V: Line, B: Block> Step<V> for SumP<'_, B> {
-    #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let p: Tile<V, N> = fold_p(proof, self.blocks, at);
-        self.onto.put(proof, &p, at, self.p);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(p) = extent.lane_mut(self.p) else { return };
+        let Self { blocks, onto, placement, .. } = self;
+        let call = Call::<V> { proof, extent };
+        match onto {
+            Onto::Nothing => call.plain(blocks, placement, PutP { p }),
+            Onto::Target => call.add_plain(blocks, AddP { p }),
+        }
     }
 }
 
@@ -213,27 +205,33 @@ struct SumQ<'a, B> {
     blocks: &'a [B],
     order: Order,
     onto: Onto,
+    placement: Placement,
     q: &'a mut [u8],
 }
 
 impl<B: Ranked> Operation for SumQ<'_, B> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.q.len()
+    }
+
+    fn count(&self) -> usize {
+        self.blocks.len()
+    }
+
     fn by_bytes(self) {
         scalar::sum_q(self.blocks, self.onto, self.q);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.q.len(), &mut self);
-    }
-}
-
-impl<V: Line, B: Ranked> Step<V> for SumQ<'_, B> {
-    #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let sums: Sums<V, N> = fold_pq(proof, self.blocks, self.order, at);
-        self.onto.put(proof, &sums.q, at, self.q);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(q) = extent.lane_mut(self.q) else { return };
+        let Self { blocks, order, onto, placement, .. } = self;
+        let call = Call::<V> { proof, extent };
+        match onto {
+            Onto::Nothing => call.ranked(blocks, order, placement, PutQ { q }),
+            Onto::Target => call.add_ranked(blocks, order, AddQ { q }),
+        }
     }
 }
 
@@ -241,6 +239,7 @@ struct SumPq<'a, B> {
     blocks: &'a [B],
     order: Order,
     onto: Onto,
+    placement: Placement,
     p: &'a mut [u8],
     q: &'a mut [u8],
 }
@@ -248,22 +247,137 @@ struct SumPq<'a, B> {
 impl<B: Ranked> Operation for SumPq<'_, B> {
     type Answer = ();
 
+    fn length(&self) -> usize {
+        self.p.len()
+    }
+
+    fn count(&self) -> usize {
+        self.blocks.len()
+    }
+
     fn by_bytes(self) {
         scalar::sum_p(self.blocks, self.onto, self.p);
         scalar::sum_q(self.blocks, self.onto, self.q);
     }
 
-    #[inline(always)]
-    fn by_lines<V: Line, const N: usize>(mut self, proof: V::Proof) {
-        sweep::<V, _, N>(proof, 0..self.p.len(), &mut self);
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
+        let Some(p) = extent.lane_mut(self.p) else { return };
+        let Some(q) = extent.lane_mut(self.q) else { return };
+        let Self { blocks, order, onto, placement, .. } = self;
+        let call = Call::<V> { proof, extent };
+        match onto {
+            Onto::Nothing => call.generate(blocks, order, placement, PutPq { p, q }),
+            Onto::Target => call.add_ranked(blocks, order, AddPq { p, q }),
+        }
     }
 }
 
-impl<V: Line, B: Ranked> Step<V> for SumPq<'_, B> {
+/// P is the sum.
+struct PutP<'c, 'a> {
+    p: LaneMut<'c, 'a>,
+}
+
+/// P becomes more by the sum.
+struct AddP<'c, 'a> {
+    p: LaneMut<'c, 'a>,
+}
+
+/// Q is the sum.
+struct PutQ<'c, 'a> {
+    q: LaneMut<'c, 'a>,
+}
+
+/// Q becomes more by the sum.
+struct AddQ<'c, 'a> {
+    q: LaneMut<'c, 'a>,
+}
+
+/// P and Q are the sums.
+struct PutPq<'c, 'a> {
+    p: LaneMut<'c, 'a>,
+    q: LaneMut<'c, 'a>,
+}
+
+/// P and Q become more by the sums.
+struct AddPq<'c, 'a> {
+    p: LaneMut<'c, 'a>,
+    q: LaneMut<'c, 'a>,
+}
+
+impl<'c, V: Vector> End<'c, V> for PutP<'c, '_> {
     #[inline(always)]
-    fn step<W: Window<N>, const N: usize>(&mut self, proof: V::Proof, at: &W) {
-        let sums: Sums<V, N> = fold_pq(proof, self.blocks, self.order, at);
-        self.onto.put(proof, &sums.p, at, self.p);
-        self.onto.put(proof, &sums.q, at, self.q);
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        _proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        sums.p.store::<M>(&mut self.p, at);
+    }
+}
+
+impl<'c, V: Vector> End<'c, V> for AddP<'c, '_> {
+    #[inline(always)]
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        let p = sums.p.xor(&Tile::load(proof, self.p.shared(), at));
+        p.store::<M>(&mut self.p, at);
+    }
+}
+
+impl<'c, V: Vector> End<'c, V> for PutQ<'c, '_> {
+    #[inline(always)]
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        _proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        sums.q.store::<M>(&mut self.q, at);
+    }
+}
+
+impl<'c, V: Vector> End<'c, V> for AddQ<'c, '_> {
+    #[inline(always)]
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        let q = sums.q.xor(&Tile::load(proof, self.q.shared(), at));
+        q.store::<M>(&mut self.q, at);
+    }
+}
+
+impl<'c, V: Vector> End<'c, V> for PutPq<'c, '_> {
+    #[inline(always)]
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        _proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        sums.p.store::<M>(&mut self.p, at);
+        sums.q.store::<M>(&mut self.q, at);
+    }
+}
+
+impl<'c, V: Vector> End<'c, V> for AddPq<'c, '_> {
+    #[inline(always)]
+    fn take<M: Mode, W: Window<'c, N>, const N: usize>(
+        &mut self,
+        proof: V::Proof,
+        at: &W,
+        sums: Sums<V, N>,
+    ) {
+        let p = sums.p.xor(&Tile::load(proof, self.p.shared(), at));
+        p.store::<M>(&mut self.p, at);
+        let q = sums.q.xor(&Tile::load(proof, self.q.shared(), at));
+        q.store::<M>(&mut self.q, at);
     }
 }

@@ -44,8 +44,17 @@ fn the_cpu_is_asked() {
     let names: Vec<_> = Kernels::available().map(Kernels::name).collect();
     assert_eq!(names.last(), Some(&Kernels::detect().name()));
     #[cfg(target_arch = "x86_64")]
-    if cfg!(not(raid_backend = "scalar")) {
-        assert_eq!(names.contains(&"avx2"), std::is_x86_feature_detected!("avx2"));
+    if names.contains(&"scalar") && names.len() > 1 {
+        let has = |name| names.contains(&name);
+        let (avx2, gfni) =
+            (std::is_x86_feature_detected!("avx2"), std::is_x86_feature_detected!("gfni"));
+        let avx512 = std::is_x86_feature_detected!("avx512f")
+            && std::is_x86_feature_detected!("avx512bw")
+            && std::is_x86_feature_detected!("avx512vl");
+        assert!(has("swar"));
+        assert_eq!(has("ssse3"), std::is_x86_feature_detected!("ssse3"));
+        assert_eq!((has("avx2"), has("avx2_gfni")), (avx2, avx2 && gfni));
+        assert_eq!((has("avx512"), has("avx512_gfni")), (avx512, avx512 && gfni));
     }
 }
 

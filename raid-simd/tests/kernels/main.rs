@@ -8,6 +8,8 @@
 )]
 
 mod backends;
+#[cfg(unix)]
+mod guards;
 mod reference;
 mod rows;
 mod shapes;

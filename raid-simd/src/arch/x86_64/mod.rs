@@ -1,51 +1,100 @@
 //! x86-64: what the CPU is asked, and the backends.
 
 mod avx2;
+mod avx2_gfni;
+mod avx512;
+mod avx512_gfni;
+mod features;
+mod matrix;
+mod offset;
+mod ssse3;
 
-pub(crate) use avx2::Avx2;
+use self::avx2::{Avx2, Ymm};
+use self::avx2_gfni::{Avx2Gfni, GfniYmm};
+use self::avx512::{Avx512, Zmm};
+use self::avx512_gfni::{Avx512Gfni, GfniZmm};
+use self::features::Features;
+use self::ssse3::{Ssse3, Xmm};
+use super::lanes::run_in_extent;
+use crate::operations::Operation;
+use crate::select::Backend;
 
-#[cfg(not(feature = "std"))]
-use core::arch::x86_64::{__cpuid_count, _xgetbv, CpuidResult};
-
-/// Whether AVX2 may run: the CPU has it and the system saves the wide registers.
-#[cfg(feature = "std")]
-fn has_avx2() -> Option<()> {
-    std::is_x86_feature_detected!("avx2").then_some(())
+/// A backend that this CPU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Native {
+    Ssse3(Ssse3),
+    Avx2(Avx2),
+    Avx2Gfni(Avx2Gfni),
+    Avx512(Avx512),
+    Avx512Gfni(Avx512Gfni),
 }
 
-/// Whether AVX2 may run: the CPU has it and the system saves the wide registers.
-///
-/// Bits from the Intel SDM, volume 1, 14.3 and 14.7.1.
-#[cfg(not(feature = "std"))]
-fn has_avx2() -> Option<()> {
-    const LEAF1_ECX_OSXSAVE_AVX: u32 = 1 << 27 | 1 << 28;
-    const LEAF7_EBX_AVX2: u32 = 1 << 5;
-    const XCR0_SSE_AVX: u64 = 1 << 1 | 1 << 2;
-
-    #[target_feature(enable = "xsave")]
-    fn saved_state() -> u64 {
-        // SAFETY: register 0 exists wherever the instruction does.
-        unsafe { _xgetbv(0) }
+impl Native {
+    /// A backend, if the CPU has what it takes.
+    pub(crate) fn detect(backend: Backend) -> Option<Self> {
+        let features = Features::ask();
+        let has = match backend {
+            Backend::Ssse3 => features.contains(Features::SSSE3),
+            Backend::Avx2 => features.contains(Features::AVX2),
+            Backend::Avx2Gfni => features.contains(Features::AVX2.and(Features::GFNI)),
+            Backend::Avx512 => features.contains(Features::AVX512),
+            Backend::Avx512Gfni => features.contains(Features::AVX512.and(Features::GFNI)),
+            Backend::Scalar | Backend::Swar | Backend::Neon | Backend::NeonSha3 => return None,
+        };
+        if !has {
+            return None;
+        }
+        // SAFETY: the CPU said so.
+        unsafe { Self::assume(backend) }
     }
 
-    if cpuid(0).eax < 7 {
-        return None;
+    /// A backend of this architecture.
+    ///
+    /// # Safety
+    ///
+    /// The CPU has what it takes, and the system saves its registers.
+    pub(crate) unsafe fn assume(backend: Backend) -> Option<Self> {
+        Some(match backend {
+            // SAFETY: the caller's word.
+            Backend::Ssse3 => Self::Ssse3(unsafe { Ssse3::assume() }),
+            // SAFETY: the caller's word.
+            Backend::Avx2 => Self::Avx2(unsafe { Avx2::assume() }),
+            Backend::Avx2Gfni => {
+                // SAFETY: the caller's word.
+                let avx2 = unsafe { Avx2::assume() };
+                // SAFETY: the caller's word.
+                Self::Avx2Gfni(unsafe { Avx2Gfni::assume(avx2) })
+            }
+            // SAFETY: the caller's word.
+            Backend::Avx512 => Self::Avx512(unsafe { Avx512::assume() }),
+            Backend::Avx512Gfni => {
+                // SAFETY: the caller's word.
+                let avx512 = unsafe { Avx512::assume() };
+                // SAFETY: the caller's word.
+                Self::Avx512Gfni(unsafe { Avx512Gfni::assume(avx512) })
+            }
+            Backend::Scalar | Backend::Swar | Backend::Neon | Backend::NeonSha3 => return None,
+        })
     }
-    if cpuid(1).ecx & LEAF1_ECX_OSXSAVE_AVX != LEAF1_ECX_OSXSAVE_AVX {
-        return None;
-    }
-    // SAFETY: OSXSAVE says that the instruction exists and that the system has enabled it.
-    let saved = unsafe { saved_state() };
-    if saved & XCR0_SSE_AVX != XCR0_SSE_AVX {
-        return None;
-    }
-    (cpuid(7).ebx & LEAF7_EBX_AVX2 != 0).then_some(())
-}
 
-/// The CPU's answer to `leaf`, sub-leaf 0.
-#[cfg(not(feature = "std"))]
-#[allow(unused_unsafe, reason = "the intrinsic became a safe function after our oldest Rust")]
-fn cpuid(leaf: u32) -> CpuidResult {
-    // SAFETY: every x86-64 CPU has the instruction.
-    unsafe { __cpuid_count(leaf, 0) }
+    pub(crate) const fn backend(self) -> Backend {
+        match self {
+            Self::Ssse3(_) => Backend::Ssse3,
+            Self::Avx2(_) => Backend::Avx2,
+            Self::Avx2Gfni(_) => Backend::Avx2Gfni,
+            Self::Avx512(_) => Backend::Avx512,
+            Self::Avx512Gfni(_) => Backend::Avx512Gfni,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn run<O: Operation>(self, operation: O) -> O::Answer {
+        match self {
+            Self::Ssse3(proof) => run_in_extent::<Xmm, O>(proof, operation),
+            Self::Avx2(proof) => run_in_extent::<Ymm, O>(proof, operation),
+            Self::Avx2Gfni(proof) => run_in_extent::<GfniYmm, O>(proof, operation),
+            Self::Avx512(proof) => run_in_extent::<Zmm, O>(proof, operation),
+            Self::Avx512Gfni(proof) => run_in_extent::<GfniZmm, O>(proof, operation),
+        }
+    }
 }
