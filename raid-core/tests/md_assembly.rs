@@ -20,8 +20,8 @@ use raid_core::geometry::{ConfigError, Layout, Raid6Layout};
 use raid_core::limits::MEMBERS_MAX;
 use raid_core::md::{
     ArrayUuid, Assembly, AssemblyError, Bitmap, CANDIDATES_MAX, Candidate, DeviceFlags, DeviceUuid,
-    FaultClass, LeftOut, LeftOutReason, PartialParityLog, RecoveryKind, Replacement, Superblock,
-    Timestamp, Validity, WriteLog, assemble,
+    FaultClass, LeftOut, LeftOutReason, PartialParityLog, RecoveryKind, Replacement, Reshape,
+    ReshapeDirection, Superblock, Timestamp, Validity, WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::{Consistency, Record};
@@ -213,6 +213,25 @@ fn one_record_behind_is_in_and_two_are_out() {
     // The count is believed at its end too.
     array[0].events = u64::MAX;
     assert_eq!(make(&array).unwrap().present(), places(&[0]));
+}
+
+#[test]
+fn a_member_that_missed_the_end_of_a_reshape_is_in_if_its_data_stays() {
+    let out: &[_] = &[(1, LeftOutReason::Moved)];
+    for (new_offset, expected) in [(None, &[][..]), (Some(8), out), (Some(-8), out)] {
+        let mut array = level5();
+        array[1].reshape = Some(Reshape {
+            position: Lba(1000),
+            delta_members: 0,
+            level: 5,
+            layout: 2,
+            chunk_sectors: 128,
+            direction: ReshapeDirection::Forward,
+            new_offset,
+        });
+        write(&mut array, &[0, 2, 3], &[]);
+        assert_eq!(reasons(&make(&array).unwrap()), expected);
+    }
 }
 
 #[test]

@@ -149,6 +149,27 @@ fn what_is_not_supported_is_refused_by_name() {
 }
 
 #[test]
+fn a_member_that_missed_the_end_of_a_reshape_is_left_out() {
+    const FEATURES: usize = 0x08;
+    const NEW_OFFSET: usize = 0x7c;
+    const DATA_OFFSET: usize = 0x80;
+    const EVENTS: usize = 0xc8;
+    let (fixture, array) = golden_array("r5-left-symmetric");
+    let block = read(&array.images[1]);
+    let number = |at: usize| u64::from_le_bytes(block[at..at + 8].try_into().unwrap());
+    // Its data has moved; it did not hear that the reshape has ended, and names the old place.
+    let block = with(&block, FEATURES, &0x44_u32.to_le_bytes());
+    let block = with(&block, NEW_OFFSET, &8_i32.to_le_bytes());
+    let old = with(&block, DATA_OFFSET, &(number(DATA_OFFSET) - 8).to_le_bytes());
+    write(&array.images[1], &with(&old, EVENTS, &(number(EVENTS) - 1).to_le_bytes()));
+    let content = || array.images.iter().map(|image| fs::read(image).unwrap());
+    let before: Vec<_> = content().collect();
+    assert_eq!(md5(&run(&["read"], &array.images).warns(1).stdout), fixture.md5);
+    run_with(&["write"], &array.images, b"new").says_no(3..=3);
+    assert!(content().eq(before));
+}
+
+#[test]
 fn members_of_a_level_0_array_must_be_of_one_size() {
     const DATA_SIZE: usize = 0x88;
     let (_, array) = golden_array("r0");

@@ -234,6 +234,8 @@ pub enum LeftOutReason {
         /// How many.
         missed: u64,
     },
+    /// It missed the end of a reshape that moves its data: where that lies now is not known.
+    Moved,
     /// The array gives it a place that it does not know of: its data cannot be relied upon.
     Unconfirmed {
         /// The place.
@@ -268,6 +270,7 @@ impl fmt::Display for LeftOutReason {
             Self::CalledFaulty => f.write_str("the array recorded that it failed"),
             Self::NotListed => f.write_str("the array no longer lists it as a member"),
             Self::Stale { missed } => write!(f, "it is {missed} records behind"),
+            Self::Moved => f.write_str("it missed the end of a reshape that moves its data"),
             Self::Unconfirmed { place } => {
                 write!(f, "its own superblock does not say that it is member {place}")
             }

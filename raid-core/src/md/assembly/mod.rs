@@ -2,8 +2,8 @@
 //!
 //! The freshest superblock alone says who is a member. What a device says of itself can only take
 //! trust away: a device is seated if the freshest superblock and its own agree on its place, it
-//! missed at most one record (a crash between the superblock writes of one generation leaves that),
-//! and it was not called faulty.
+//! missed at most one record (a crash between the superblock writes of one generation leaves that)
+//! and not the one that says where its data lies after a reshape, and it was not called faulty.
 //!
 //! Halves that went on apart are told by this: a record goes to every current member, so a device
 //! that was ever current together with one of today's members lists it. One that lists none of them
@@ -305,6 +305,7 @@ fn judge(freshest: &Superblock, candidate: &Candidate<'_>) -> Result<Verdict, As
     let member = u8::try_from(place).ok().filter(|_| u32::from(place) < freshest.members);
     let reason = match (member, superblock.own_role()) {
         _ if missed > 1 => LeftOutReason::Stale { missed },
+        _ if moves(superblock) && freshest.reshape.is_none() => LeftOutReason::Moved,
         (None, _) => LeftOutReason::BeyondShape { place },
         (Some(_), own) if own != DeviceRole::Slot(place) => LeftOutReason::Unconfirmed { place },
         (Some(_), _) if superblock.replacement == Replacement::Yes => LeftOutReason::Replacement,
@@ -314,6 +315,13 @@ fn judge(freshest: &Superblock, candidate: &Candidate<'_>) -> Result<Verdict, As
         },
     };
     Ok(Verdict::Out(reason))
+}
+
+/// Whether a reshape on record moves the data of this device. Once the reshape is over, the data lies
+/// at the new offset if it was finished and at the old one if it was cancelled: a device that missed
+/// the end of it cannot say.
+fn moves(superblock: &Superblock) -> bool {
+    superblock.reshape.is_some_and(|reshape| reshape.new_offset.is_some())
 }
 
 /// What the array needs of a device and what there is, if that is less.
