@@ -50,6 +50,7 @@ impl Assembled {
             })
             .collect();
         let assembly = assemble(&candidates).map_err(|error| refusal::assembly(&error, paths))?;
+        countable(&assembly.geometry)?;
         Ok(Self { images, superblocks, assembly })
     }
 
@@ -64,6 +65,19 @@ impl Assembled {
         };
         let listed: MemberSet = freshest.roles.iter().filter_map(refusal::place).collect();
         listed.intersection(self.absent())
+    }
+
+    /// Places of two devices: one is to take over from the other.
+    fn being_replaced(&self) -> MemberSet {
+        let Some(freshest) = self.superblocks.get(self.assembly.freshest.index()) else {
+            return MemberSet::NONE;
+        };
+        let (mut once, mut twice) = (MemberSet::NONE, MemberSet::NONE);
+        for place in freshest.roles.iter().filter_map(refusal::place) {
+            let set = if once.contains(place) { &mut twice } else { &mut once };
+            set.insert(place);
+        }
+        twice
     }
 
     /// Places without a member.
@@ -112,6 +126,9 @@ impl Assembled {
                 )));
             }
         }
+        if !self.being_replaced().is_empty() {
+            return Err(refusal::being_replaced(self.being_replaced()));
+        }
         match (absence, self.unnamed().is_empty()) {
             (Absence::Refuse, false) => return Err(refusal::unnamed(&self)),
             (Absence::Refuse, true) | (Absence::Record, _) => {}
@@ -139,6 +156,16 @@ impl Assembled {
         for line in self.left_out() {
             warn(&line);
         }
+    }
+}
+
+/// Refuses an array whose bytes need more than 64 bits: every command counts in bytes.
+fn countable(geometry: &Geometry) -> Result<(), Error> {
+    match geometry.size().bytes() {
+        Some(_) => Ok(()),
+        None => Err(Error::Refused(String::from(
+            "the array has 2^64 bytes or more, which is beyond this program",
+        ))),
     }
 }
 
@@ -327,5 +354,23 @@ impl Names {
             Event::ArrayFailed => warn("the array has failed: too few members are left"),
             Event::RangeLost { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raid_core::geometry::{Layout, Shape};
+
+    #[test]
+    fn an_array_of_more_bytes_than_can_be_counted_is_refused() {
+        let sized = |member_size| {
+            let shape =
+                Shape { layout: Layout::Raid0, members: 16, chunk: Sectors(128), member_size };
+            countable(&Geometry::new(shape).unwrap())
+        };
+        let uncountable = Sectors(1 << 51);
+        assert!(sized(uncountable.saturating_sub(Sectors(128))).is_ok());
+        assert!(matches!(sized(uncountable), Err(Error::Refused(_))));
     }
 }

@@ -170,6 +170,21 @@ fn a_member_that_missed_the_end_of_a_reshape_is_left_out() {
 }
 
 #[test]
+fn a_replacement_on_record_is_not_left_behind() {
+    const ROLE_OF_2: usize = 0x104;
+    let (fixture, array) = golden_array("r1");
+    for image in &array.images {
+        let block = read(image);
+        write(image, &with(&block, ROLE_OF_2, &0_u16.to_le_bytes()));
+    }
+    assert_eq!(md5(&run(&["read"], &array.images).succeeds().stdout), fixture.md5);
+    for arguments in [&["write"][..], &["write", "--degraded"]] {
+        let refused = run_with(arguments, &array.images, b"new").says_no(3..=3);
+        assert!(refused.stderr.contains("replacement of member 0"), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn members_of_a_level_0_array_must_be_of_one_size() {
     const DATA_SIZE: usize = 0x88;
     let (_, array) = golden_array("r0");

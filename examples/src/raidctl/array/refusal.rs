@@ -118,6 +118,13 @@ pub(super) fn unnamed(assembled: &Assembled) -> Error {
     Error::Refused(text)
 }
 
+pub(super) fn being_replaced(places: MemberSet) -> Error {
+    Error::Refused(format!(
+        "a replacement of {} is on record, and would miss what is written; the array can be read",
+        list(places)
+    ))
+}
+
 /// `member 1`, or `members 1, 3`.
 pub(super) fn list(places: MemberSet) -> String {
     let numbers: Vec<_> = places.into_iter().map(|member| member.0.to_string()).collect();
