@@ -29,6 +29,9 @@ pub(crate) enum Error {
     NamedTwice { first: PathBuf, second: PathBuf },
     #[error("{}: not a member of an md array: {error}", .image.display())]
     NotMember { image: PathBuf, error: SuperblockError },
+    /// Several images for one reason or another: the first one's, and how many more.
+    #[error("{first}; and {more} more")]
+    Several { first: Box<Self>, more: usize },
     #[error("{0}")]
     BadArray(String),
     #[error("standard output: {0}")]
@@ -66,7 +69,7 @@ impl Error {
         }
     }
 
-    const fn number(&self) -> u8 {
+    fn number(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
             Self::Inconsistent(_) => 1,
@@ -81,6 +84,7 @@ impl Error {
             | Self::Engine(_) => 2,
             Self::InUse { .. } | Self::Lock { .. } | Self::Refused(_) => 3,
             Self::Lost(_) => 4,
+            Self::Several { first, .. } => first.number(),
         }
     }
 }

@@ -104,6 +104,10 @@ fn an_image_in_use_is_not_touched() {
     for arguments in [["read"], ["check"], ["status"], ["examine"]] {
         run(&arguments, &array.images).says_no(3..=3);
     }
+    let also_held = File::open(&array.images[0]).unwrap();
+    also_held.try_lock().unwrap();
+    run(&["examine"], &array.images).says_no(3..=3);
+    also_held.unlock().unwrap();
     held.unlock().unwrap();
     run_with(&["write"], &array.images, b"new").succeeds();
 }

@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &cli::Examine) -> Result<(), Error> {
     match (errors.next(), errors.count()) {
         (None, _) => Ok(()),
         (Some(error), 0) => Err(error),
-        (Some(error), more) => Err(Error::BadArray(format!("{error}; and {more} more images"))),
+        (Some(error), more) => Err(Error::Several { first: Box::new(error), more }),
     }
 }
 
