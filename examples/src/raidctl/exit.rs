@@ -27,6 +27,8 @@ pub(crate) enum Error {
     NotStorage { image: PathBuf, what: &'static str },
     #[error("{} and {} are one and the same; name it once", .first.display(), .second.display())]
     NamedTwice { first: PathBuf, second: PathBuf },
+    #[error("{}: a member cannot be {name} as well; name another file", .image.display())]
+    Stream { image: PathBuf, name: &'static str },
     #[error("{}: not a member of an md array: {error}", .image.display())]
     NotMember { image: PathBuf, error: SuperblockError },
     /// Several images for one reason or another: the first one's, and how many more.
@@ -77,6 +79,7 @@ impl Error {
             | Self::Open { .. }
             | Self::NotStorage { .. }
             | Self::NamedTwice { .. }
+            | Self::Stream { .. }
             | Self::NotMember { .. }
             | Self::BadArray(_)
             | Self::Output(_)

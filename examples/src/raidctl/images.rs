@@ -45,16 +45,30 @@ pub(crate) fn open_all(paths: &[PathBuf], purpose: Purpose) -> Result<Vec<Image>
     for path in paths {
         let metadata =
             storage(path, std::fs::metadata(path).map_err(|error| failed(path, error))?)?;
-        // Block devices are known by their number: several nodes may lead to one.
-        let identity = match metadata.file_type().is_block_device() {
-            true => (u64::MAX, metadata.rdev()),
-            false => (metadata.dev(), metadata.ino()),
-        };
-        if let Some(first) = known.insert(identity, path) {
+        if let Some(first) = known.insert(identity(&metadata), path) {
             return Err(Error::NamedTwice { first: first.clone(), second: path.clone() });
         }
     }
     paths.iter().map(|path| Image::open(path, purpose)).collect()
+}
+
+/// What tells files apart whatever they are called. Block devices are known by their number: several nodes may lead
+/// to one.
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    match metadata.file_type().is_block_device() {
+        true => (u64::MAX, metadata.rdev()),
+        false => (metadata.dev(), metadata.ino()),
+    }
+}
+
+/// Refuses a stream that leads to or from one of the images: it would meet the array in the middle of its work.
+pub(crate) fn none_is(images: &[Image], stream: &File, name: &'static str) -> Result<(), Error> {
+    let of = |file: &File| file.metadata().map(|metadata| identity(&metadata)).ok();
+    let known = of(stream);
+    match images.iter().find(|image| known.is_some() && of(&image.file) == known) {
+        Some(image) => Err(Error::Stream { image: image.path.clone(), name }),
+        None => Ok(()),
+    }
 }
 
 impl Image {

@@ -50,6 +50,27 @@ fn an_image_twice_is_refused() {
 }
 
 #[test]
+fn a_member_is_neither_the_input_nor_the_output() {
+    let (_, array) = golden_array("r5-left-symmetric");
+    let content = || array.images.iter().map(|image| fs::read(image).unwrap());
+    let before: Vec<_> = content().collect();
+    for name in ["read", "write"] {
+        let stream =
+            || fs::OpenOptions::new().read(true).append(true).open(&array.images[2]).unwrap();
+        let mut command = command([name]);
+        command.args(&array.images);
+        let output = match name {
+            "read" => command.stdout(stream()).output().unwrap(),
+            _ => command.stdin(stream()).output().unwrap(),
+        };
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), line.lines().count()), (Some(2), 1), "{line}");
+        assert!(line.contains("a member cannot be standard"), "{line}");
+        assert!(content().eq(before.iter().cloned()), "{name}");
+    }
+}
+
+#[test]
 fn members_of_two_arrays_are_bad_input() {
     let (_, one) = golden_array("r5-left-symmetric");
     let (_, other) = golden_array("r5-right-symmetric");

@@ -3,7 +3,7 @@
 use crate::array::{Assembled, Names};
 use crate::cli;
 use crate::exit::Error;
-use crate::images::Purpose;
+use crate::images::{Purpose, none_is};
 use crate::progress::Progress;
 use crate::stream::{copy_out, unbuffered};
 use core::ops::Range;
@@ -13,12 +13,13 @@ pub(super) fn run(arguments: &cli::Read) -> Result<(), Error> {
     let assembled = Assembled::open(&arguments.members.images, Purpose::Read)?;
     let size = assembled.assembly.geometry.size().bytes().unwrap_or(u64::MAX);
     let range = range(arguments.offset, arguments.length, size)?;
+    let mut output = unbuffered(std::io::stdout()).map_err(Error::Output)?;
+    none_is(&assembled.images, &output, "standard output")?;
     let names = Names::of(&assembled);
     let dirty = arguments.force.dirty;
     let mut workshop = assembled.into_readable(dirty)?;
     let (mut array, events) = workshop.start(Access::ReadOnly, dirty)?;
 
-    let mut output = unbuffered(std::io::stdout()).map_err(Error::Output)?;
     let mut progress = Progress::new("read", range.end.saturating_sub(range.start));
     let losses = copy_out(&mut array, &events, range, &mut output, |bytes, events| {
         events.iter().for_each(|event| names.say(*event));

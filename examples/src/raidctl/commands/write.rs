@@ -3,7 +3,7 @@
 use crate::array::{Assembled, Names, say_events};
 use crate::cli;
 use crate::exit::Error;
-use crate::images::Purpose;
+use crate::images::{Purpose, none_is};
 use crate::progress::Progress;
 use crate::stream::{Copied, copy_in, unbuffered};
 use raid_core::engine::Access;
@@ -15,6 +15,7 @@ pub(super) fn run(arguments: &cli::Write) -> Result<(), Error> {
     let assembled = Assembled::open(&arguments.members.images, Purpose::Write)?;
     let size = assembled.assembly.geometry.size().bytes().unwrap_or(u64::MAX);
     let mut input = unbuffered(std::io::stdin()).map_err(Error::Input)?;
+    none_is(&assembled.images, &input, "standard input")?;
     let length = known_length(&mut input);
     if offset.checked_add(length.unwrap_or(0)).is_none_or(|end| end > size) {
         return Err(beyond(size, 0));
