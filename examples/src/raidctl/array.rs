@@ -6,7 +6,7 @@ use crate::cli::Absence;
 use crate::exit::{Error, warn};
 use crate::images::{Image, Purpose, open_all};
 use crate::superblocks::{Found, Unusable, find};
-use raid_core::blocking::{self, BlockDevice, MdKeeper, Parts, SuperblockAt};
+use raid_core::blocking::{self, BlockDevice, Keeper as _, MdKeeper, Parts, SuperblockAt};
 use raid_core::engine::{self, Access, Dirty, Fate, Memory, RequestSlot, SetupError, Slot};
 use raid_core::geometry::Geometry;
 use raid_core::host::Event;
@@ -16,6 +16,7 @@ use raid_core::md::{
     WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
+use raid_core::metadata::Record;
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
 use std::path::{Path, PathBuf};
@@ -113,7 +114,7 @@ impl Assembled {
 
     /// The array's memory and devices, if it may be written.
     pub(crate) fn into_writable(
-        self,
+        mut self,
         absence: Absence,
         dirty: Dirty,
     ) -> Result<Workshop<Image>, Error> {
@@ -134,7 +135,36 @@ impl Assembled {
             (Absence::Refuse, true) | (Absence::Record, _) => {}
         }
         self.say_what_is_left_out();
+        self.finish_last_record()?;
         Ok(Workshop::of(&self.assembly, &self.superblocks, self.images))
+    }
+
+    /// Gives the last record to members that a crash kept it from. They are trusted with one record missed; the
+    /// next one would make it two.
+    fn finish_last_record(&mut self) -> Result<(), Error> {
+        let Assembly { events, consistency, geometry, .. } = self.assembly;
+        let Some(freshest) = self.superblocks.get(self.assembly.freshest.index()) else {
+            return Ok(());
+        };
+        let listed: MemberSet = freshest.roles.iter().filter_map(refusal::place).collect();
+        let failed = geometry.all_members().difference(listed);
+        let record = Record { events, consistency, failed };
+        for (seat, place) in self.assembly.places.iter().zip(0..=u8::MAX) {
+            let Some(device) = seat.as_ref().map(|seat| seat.device.index()) else { continue };
+            let (known, image) = (self.superblocks.get(device), self.images.get_mut(device));
+            let (Some(known), Some(image)) = (known, image) else { continue };
+            if known.events == events {
+                continue;
+            }
+            let mut at: SuperblockAt = [None; MEMBERS_MAX];
+            let member = MemberIndex(place);
+            if let Some(at) = at.get_mut(member.index()) {
+                *at = Some(known.super_offset);
+            }
+            let written = MdKeeper::new(at, now, |_| {}).record(member, image, &record);
+            written.map_err(|fault| refusal::superblock(image.path(), fault))?;
+        }
+        Ok(())
     }
 
     fn can_be_served(&self, dirty: Dirty) -> Result<(), Error> {

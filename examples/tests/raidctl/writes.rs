@@ -1,6 +1,7 @@
 //! Writes anywhere, with all members and without some, compared with a plain copy of the content.
 
 use crate::array::{Fixture, for_each, golden, golden_array, pattern};
+use crate::superblocks;
 use crate::tool::{run, run_with};
 use std::fs;
 
@@ -94,6 +95,28 @@ fn what_is_written_degraded_is_read() {
             }
         }
     });
+}
+
+#[test]
+fn a_write_begins_with_all_members_at_one_record() {
+    const EVENTS: usize = 0xc8;
+    const RESYNC_OFFSET: usize = 0xd0;
+    let (fixture, array) = golden_array("r5-left-symmetric");
+    // A crash between the superblock writes of a record: only member 0 has it.
+    let block = superblocks::read(&array.images[0]);
+    let events = u64::from_le_bytes(block[EVENTS..EVENTS + 8].try_into().unwrap()) + 1;
+    let block = superblocks::with(&block, EVENTS, &events.to_le_bytes());
+    superblocks::write(&array.images[0], &superblocks::with(&block, RESYNC_OFFSET, &[0; 8]));
+    // Without input nothing follows, as if it crashed again right there.
+    run_with(&["write"], &array.images, b"").succeeds();
+    let examined = run(&["examine", "--json"], &array.images).succeeds().json();
+    for superblock in examined.as_array().unwrap() {
+        assert_eq!(
+            (&superblock["events"], &superblock["resync_offset"]),
+            (&events.into(), &0.into())
+        );
+    }
+    assert!(run(&["read"], &array.images).succeeds().stdout == pattern(fixture.size));
 }
 
 #[test]

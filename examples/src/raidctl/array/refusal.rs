@@ -3,6 +3,7 @@
 use super::Assembled;
 use crate::exit::Error;
 use raid_core::engine::SetupError;
+use raid_core::host::Fault;
 use raid_core::md::{AssemblyError, DeviceRole, FaultClass};
 use raid_core::members::MemberSet;
 use raid_core::units::{DeviceIndex, MemberIndex};
@@ -116,6 +117,10 @@ pub(super) fn unnamed(assembled: &Assembled) -> Error {
         text.push_str(&line);
     }
     Error::Refused(text)
+}
+
+pub(super) fn superblock(image: &Path, fault: Fault) -> Error {
+    Error::Engine(format!("{}: its superblock cannot be written ({fault:?})", image.display()))
 }
 
 pub(super) fn being_replaced(places: MemberSet) -> Error {
