@@ -189,7 +189,7 @@ where
         let pass: Pass<'c, '_, R, L, T, E> = Pass { extent, list, end, rule: PhantomData };
         match path {
             Path::Nearest => V::enter_tile(proof, pass),
-            Path::Cached | Path::Streaming => V::enter_wide(proof, pass),
+            Path::Cached | Path::Streaming => V::enter_few(proof, pass),
         }
     }
 

@@ -69,6 +69,12 @@ pub(crate) trait Vector: Copy {
     /// Runs work in the widest tiles: many lanes, and page after page they fall on the same places
     /// of a cache. The longer each lane is read, the less they do.
     fn enter_wide<W: Work<Self>>(proof: Self::Proof, work: W) -> W::Answer;
+    /// Runs work on a few lanes that are beyond the nearest cache. Few lanes do not push each other out,
+    /// so tiles do, and no loop is compiled twice for each count of lanes.
+    #[inline(always)]
+    fn enter_few<W: Work<Self>>(proof: Self::Proof, work: W) -> W::Answer {
+        Self::enter_tile(proof, work)
+    }
     /// Runs work a cache line at a time, with stores past the cache: memory likes its order.
     fn enter_stream<W: Work<Self>>(proof: Self::Proof, work: W) -> W::Answer;
 

@@ -151,6 +151,11 @@ impl Vector for Ymm {
     }
 
     #[inline(always)]
+    fn enter_few<W: Work<Self>>(proof: Avx2, work: W) -> W::Answer {
+        Self::enter_wide(proof, work)
+    }
+
+    #[inline(always)]
     fn enter_stream<W: Work<Self>>(proof: Avx2, work: W) -> W::Answer {
         // SAFETY: the proof.
         unsafe { stream(proof, work) }
