@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Read(Read),
     /// Write standard input into the array, degraded if it must be
     ///
-    /// Writes standard input into the array. When it exits with 0, everything is durable and the array is marked clean.
+    /// Writes standard input into the array. When it exits with 0, everything is durable and the array is as clean as it was.
     /// Input that reaches beyond the end of the array is refused there, with exit code 2.
     Write(Write),
     /// Compare parity or copies of the whole array, and change nothing
