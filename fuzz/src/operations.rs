@@ -239,7 +239,7 @@ pub fn run(campaign: &Campaign) {
     let mut requests = vec![RequestSlot::FREE; usize::from(campaign.requests % 6) + 1];
     let mut host = setting.host(slots.len());
     setting.litter(&mut host);
-    let memory = Memory { slots: &mut slots, requests: &mut requests };
+    let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
     let Ok(engine) = Engine::new(&setting.setup(), memory) else { return };
     let mut run = Run {
         engine,
@@ -708,7 +708,7 @@ fn assemble_again(setting: &Setting, old: MemoryHost, content: &Content, choice:
         device.busy = 0;
     }
     let (mut slots, mut requests) = ([Slot::FREE], [RequestSlot::FREE]);
-    let memory = Memory { slots: &mut slots, requests: &mut requests };
+    let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
     let engine = Engine::new(&again.setup(), memory).expect("the same array, degraded");
     let mut run = Run {
         engine,

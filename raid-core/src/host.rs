@@ -6,6 +6,7 @@
 //! callback runs, so a callback cannot re-enter it.
 
 use crate::metadata::Record;
+use crate::pass::{PassEnd, PassReport};
 use crate::plan::Job;
 use static_assertions::assert_impl_all;
 
@@ -380,6 +381,20 @@ pub enum Event {
         /// Where on the device.
         at: DeviceSector,
         /// How much.
+        sectors: Sectors,
+    },
+    /// A background pass has ended. It says so once.
+    PassEnded {
+        /// How far it came and what it found.
+        report: PassReport,
+        /// How it ended.
+        end: PassEnd,
+    },
+    /// A check could not read a block, so it was not compared.
+    NotCompared {
+        /// The position of the pass, in the measure of [`PassReport::position`].
+        at: Sectors,
+        /// How much of each member.
         sectors: Sectors,
     },
     /// Part of a request could not be served.

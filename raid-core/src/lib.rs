@@ -26,6 +26,7 @@
 //! | [`plan`] | what to read, compute and write for a rectangle: one pure function |
 //! | `stripe` | the typed state machine that executes a plan |
 //! | [`engine`] | admission, slots, order of overlapping operations, answers |
+//! | `pass` | background walks: resync, recovery, check, repair |
 //! | `array` | who sits where, who is lost, what is valid, what is on record |
 //! | [`metadata`] | what must be durable about the array, and the machine that records it |
 //! | `parity` | runs the plan's jobs over buffers, for hosts whose CPU does that |
@@ -50,6 +51,7 @@ pub mod members;
 pub mod metadata;
 #[cfg(feature = "parity")]
 pub mod parity;
+mod pass;
 pub mod plan;
 pub mod rectangle;
 pub mod request;

@@ -85,6 +85,8 @@ fn record(superblock: &Superblock, failed: &[u8]) -> Record {
         events: superblock.events + 1,
         consistency: Consistency::InSyncTo(Sectors(0)),
         failed: places(failed),
+        rebuilding: MemberSet::NONE,
+        rebuilt_to: Sectors(0),
     }
 }
 

@@ -15,7 +15,7 @@ mod check;
 
 use core::ops::Range;
 
-use raid_core::engine::Access;
+use raid_core::engine::{Access, PassEnd, PassKind};
 use raid_core::host::{
     Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, Token,
 };
@@ -138,6 +138,8 @@ pub struct SimHost {
     /// Of these, those that the engine noted.
     noted: MemberSet,
     array_failed: ArrayFailed,
+    /// Places whose member is being rebuilt.
+    rebuilding: MemberSet,
     last_record: Option<Record>,
     events_before: u64,
 }
@@ -165,7 +167,10 @@ impl SimHost {
             answers: Vec::new(),
             queue: Vec::new(),
             callers: (0..blueprint.requests).map(|_| None).collect(),
-            lanes: vec![0xEE; blueprint.slots * members * lane_bytes],
+            lanes: vec![
+                0xEE;
+                (blueprint.slots + usize::from(blueprint.background)) * members * lane_bytes
+            ],
             lane_bytes,
             offered: 0,
             refused_once: Vec::new(),
@@ -176,6 +181,7 @@ impl SimHost {
             lost: blueprint.absent(),
             noted: MemberSet::NONE,
             array_failed: ArrayFailed::NotYet,
+            rebuilding: blueprint.rebuilding(),
             last_record: None,
             events_before: blueprint.events,
         }
@@ -185,6 +191,20 @@ impl SimHost {
     #[must_use]
     pub const fn lost(&self) -> MemberSet {
         self.lost
+    }
+
+    /// A device takes a free place, as something that is to be rebuilt.
+    pub fn seat(&mut self, member: MemberIndex, device: DeviceIndex) {
+        self.seats[member.index()] = Some(device);
+        self.lost.remove(member);
+        self.noted.remove(member);
+        self.rebuilding.insert(member);
+    }
+
+    /// The last metadata issued.
+    #[must_use]
+    pub const fn last_record(&self) -> Option<Record> {
+        self.last_record
     }
 
     /// Who the last metadata issued calls failed, or who was lost from the start where there was
@@ -287,8 +307,11 @@ impl SimHost {
         let slot = self.lane_bytes * members;
         let slab = &mut self.lanes[job.slot().index() * slot..][..slot];
         let mut lanes: Vec<&mut [u8]> = slab.chunks_exact_mut(self.lane_bytes).collect();
+        let Some(request) = job.request() else {
+            return parity::run(job, self.kernels, &mut lanes, CallerMemory::None);
+        };
         let (_, caller) =
-            self.callers[job.request().index()].as_mut().expect("a job of a living request");
+            self.callers[request.index()].as_mut().expect("a job of a living request");
         let lengths: Vec<usize> = caller.segments.iter().map(|(_, length)| *length).collect();
         let completion = match caller.purpose {
             Purpose::WithoutMemory | Purpose::Nothing => {
@@ -458,7 +481,14 @@ impl Host for SimHost {
                 assert_eq!(self.array_failed, ArrayFailed::NotYet, "an array fails once");
                 self.array_failed = ArrayFailed::Noted;
             }
-            Event::BlockRewritten { .. } | Event::RangeLost { .. } => {}
+            Event::PassEnded { report, end: PassEnd::Finished } => match report.kind {
+                PassKind::Recovery => self.rebuilding = MemberSet::NONE,
+                PassKind::Resync | PassKind::Check | PassKind::Repair => {}
+            },
+            Event::PassEnded { end: PassEnd::Halted(_), .. }
+            | Event::BlockRewritten { .. }
+            | Event::NotCompared { .. }
+            | Event::RangeLost { .. } => {}
         }
     }
 }

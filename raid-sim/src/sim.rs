@@ -1,11 +1,11 @@
 //! An engine over simulated members, driven to the end.
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Fate, Memory, Progress, Refusal, RequestSlot, Seat, Setup, SetupError,
-    Slot,
+    Access, Dirty, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress, Refusal,
+    RequestSlot, Seat, Setup, SetupError, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Shape};
-use raid_core::host::{Command, Completion, Durability, Misuse, RequestId, Token};
+use raid_core::host::{Command, Completion, Durability, Event, Misuse, RequestId, Token};
 use raid_core::io_limits::{IoLimits, MemoryAlignment};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
@@ -36,6 +36,8 @@ pub struct Blueprint {
     pub lane: Sectors,
     /// Stripe operations at a time.
     pub slots: usize,
+    /// Slots for background passes, besides.
+    pub background: u16,
     /// Requests at a time.
     pub requests: usize,
     /// Whether members may be written.
@@ -67,6 +69,7 @@ impl Blueprint {
             events: 10,
             lane: Sectors(8),
             slots: 4,
+            background: 2,
             requests: 4,
             access: Access::ReadWrite,
             dirty: Dirty::Refuse,
@@ -120,6 +123,18 @@ impl Blueprint {
                 device.medium.store(DATA_OFFSET, area);
                 device
             })
+            .collect()
+    }
+
+    /// Places whose member is being rebuilt.
+    #[must_use]
+    pub fn rebuilding(&self) -> MemberSet {
+        let places = self.seats.iter().zip(0..=u8::MAX);
+        places
+            .filter(|(seat, _)| {
+                matches!(seat.map(|seat| seat.state), Some(MemberState::Rebuilding { .. }))
+            })
+            .map(|(_, member)| MemberIndex(member))
             .collect()
     }
 
@@ -191,7 +206,7 @@ impl Lent {
     #[must_use]
     pub fn to(blueprint: &Blueprint) -> Self {
         Self {
-            slots: vec![Slot::FREE; blueprint.slots],
+            slots: vec![Slot::FREE; blueprint.slots + usize::from(blueprint.background)],
             requests: vec![RequestSlot::FREE; blueprint.requests],
         }
     }
@@ -268,7 +283,11 @@ impl<'m> Sim<'m> {
             access: blueprint.access,
             dirty: blueprint.dirty,
         };
-        let memory = Memory { slots: &mut lent.slots, requests: &mut lent.requests };
+        let memory = Memory {
+            slots: &mut lent.slots,
+            background: blueprint.background,
+            requests: &mut lent.requests,
+        };
         Ok(Self {
             engine: Engine::new(&setup, memory)?,
             host: SimHost::new(blueprint, devices),
@@ -431,6 +450,32 @@ impl<'m> Sim<'m> {
     /// Goes on until all is answered and nothing is in flight.
     pub fn run(&mut self) {
         while self.turn() == Turn::Again {}
+    }
+
+    /// Starts a pass and runs until all is done. How it ended.
+    ///
+    /// # Panics
+    /// If the engine refuses it.
+    pub fn pass(&mut self, kind: PassKind) -> (PassReport, PassEnd) {
+        self.engine.start_pass(kind).expect("the engine starts the pass");
+        self.run();
+        self.pass_ended().expect("the pass has ended")
+    }
+
+    /// How the last pass ended.
+    #[must_use]
+    pub fn pass_ended(&self) -> Option<(PassReport, PassEnd)> {
+        self.host
+            .events()
+            .filter_map(|event| match event {
+                Event::PassEnded { report, end } => Some((report, end)),
+                Event::MemberFailed { .. }
+                | Event::ArrayFailed
+                | Event::BlockRewritten { .. }
+                | Event::NotCompared { .. }
+                | Event::RangeLost { .. } => None,
+            })
+            .last()
     }
 
     /// Starts one request and runs until it is answered.

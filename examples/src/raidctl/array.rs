@@ -6,7 +6,7 @@ use crate::cli::Absence;
 use crate::exit::{Error, warn};
 use crate::images::{Image, Purpose, open_all};
 use crate::superblocks::{Found, Unusable, find};
-use raid_core::blocking::{self, BlockDevice, Keeper as _, MdKeeper, Parts, SuperblockAt};
+use raid_core::blocking::{self, BlockDevice, Keeper as _, MdKeeper, MdSeat, MdSeats, Parts};
 use raid_core::engine::{self, Access, Dirty, Fate, Memory, RequestSlot, SetupError, Slot};
 use raid_core::geometry::Geometry;
 use raid_core::host::Event;
@@ -148,18 +148,25 @@ impl Assembled {
         };
         let listed: MemberSet = freshest.roles.iter().filter_map(refusal::place).collect();
         let failed = geometry.all_members().difference(listed);
-        let record = Record { events, consistency, failed };
         for (seat, place) in self.assembly.places.iter().zip(0..=u8::MAX) {
-            let Some(device) = seat.as_ref().map(|seat| seat.device.index()) else { continue };
+            let Some(seat) = seat else { continue };
+            let device = seat.device.index();
             let (known, image) = (self.superblocks.get(device), self.images.get_mut(device));
             let (Some(known), Some(image)) = (known, image) else { continue };
             if known.events == events {
                 continue;
             }
-            let mut at: SuperblockAt = [None; MEMBERS_MAX];
+            let mut at: MdSeats = [None; MEMBERS_MAX];
             let member = MemberIndex(place);
+            let (rebuilding, rebuilt_to) = match seat.state {
+                MemberState::Rebuilding { valid_to } => (MemberSet::only(member), valid_to),
+                MemberState::InSync | MemberState::Failed | MemberState::Missing => {
+                    (MemberSet::NONE, Sectors::ZERO)
+                }
+            };
+            let record = Record { events, consistency, failed, rebuilding, rebuilt_to };
             if let Some(at) = at.get_mut(member.index()) {
-                *at = Some(known.super_offset);
+                *at = Some(md_seat(known));
             }
             let written = MdKeeper::new(at, now, |_| {}).record(member, image, &record);
             written.map_err(|fault| refusal::superblock(image.path(), fault))?;
@@ -218,12 +225,17 @@ pub(crate) struct Workshop<D> {
     consistency: raid_core::metadata::Consistency,
     events: u64,
     seats: Vec<Option<engine::Seat>>,
-    superblocks: SuperblockAt,
+    superblocks: MdSeats,
     lane: Sectors,
     pub(crate) devices: Vec<D>,
     slots: Vec<Slot>,
     requests: Vec<RequestSlot>,
     lanes: Vec<u8>,
+}
+
+/// Where a device's superblock lies, and its number.
+const fn md_seat(superblock: &Superblock) -> MdSeat {
+    MdSeat { superblock: superblock.super_offset, number: superblock.dev_number }
 }
 
 /// Keeps the metadata in the members' superblocks, and tells of events.
@@ -232,17 +244,20 @@ pub(crate) type Keeper = MdKeeper<fn() -> Timestamp, Box<dyn FnMut(Event)>>;
 /// An array at work.
 pub(crate) type Array<'m, D> = blocking::Array<'m, D, Keeper>;
 
-const SLOTS: usize = 4;
+const SLOTS: usize = 8;
+
+/// Of those, how many are for background passes.
+const BACKGROUND_SLOTS: u16 = 4;
 
 impl<D: BlockDevice> Workshop<D> {
     /// What an array of these devices needs; `devices` are in the order of device numbers.
     pub(crate) fn of(assembly: &Assembly, superblocks: &[Superblock], devices: Vec<D>) -> Self {
-        let mut at: SuperblockAt = [None; MEMBERS_MAX];
+        let mut at: MdSeats = [None; MEMBERS_MAX];
         let mut seats = Vec::new();
         for (place, at) in assembly.places.iter().zip(&mut at) {
             let seat = place.as_ref().map(|seat| {
                 let device = seat.device.index();
-                *at = superblocks.get(device).map(|superblock| superblock.super_offset);
+                *at = superblocks.get(device).map(md_seat);
                 engine::Seat {
                     device: seat.device,
                     state: seat.state,
@@ -297,7 +312,11 @@ impl<D: BlockDevice> Workshop<D> {
             lanes: &mut self.lanes,
             kernels: Kernels::detect(),
         };
-        let memory = Memory { slots: &mut self.slots, requests: &mut self.requests };
+        let memory = Memory {
+            slots: &mut self.slots,
+            background: BACKGROUND_SLOTS,
+            requests: &mut self.requests,
+        };
         Ok((Array::new(&setup, memory, parts)?, events))
     }
 }
@@ -382,7 +401,12 @@ impl Names {
                 at.0
             )),
             Event::ArrayFailed => warn("the array has failed: too few members are left"),
-            Event::RangeLost { .. } => {}
+            Event::NotCompared { at, sectors } => warn(&format!(
+                "{} sectors at {} of the members could not be read and were not compared",
+                sectors.0, at.0
+            )),
+            // Whoever asked for the request or the pass says it.
+            Event::RangeLost { .. } | Event::PassEnded { .. } => {}
         }
     }
 }

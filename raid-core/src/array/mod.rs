@@ -1,7 +1,9 @@
 //! The array as the engine knows it: its shape, who sits where, who is lost, what is on record.
 
+mod progress;
 mod setup;
 
+pub use progress::SeatRefusal;
 pub use setup::{Access, Dirty, Seat, Setup, SetupError};
 
 use crate::batch::Results;
@@ -10,7 +12,7 @@ use crate::host::{Event, Fault, Host};
 use crate::io_limits::IoLimits;
 use crate::limits::{LANE_SECTORS_MAX, LANE_SECTORS_MIN, MEMBERS_MAX};
 use crate::members::{MemberSet, MemberState};
-use crate::metadata::{Consistency, Facts, Writer};
+use crate::metadata::{Claims, Consistency, Facts, Writer};
 use crate::plan::{Redundancy, Snapshot};
 use crate::rectangle::{Rectangle, Span};
 use crate::units::{
@@ -32,6 +34,8 @@ pub(crate) struct Array {
     /// What the last clean stop, or the last resync, vouches for.
     vouched: Consistency,
     mark: Mark,
+    /// The generation that says of members that they were rebuilt to their end.
+    rebuilt: Option<Generation>,
     pub(crate) writer: Writer,
     limits: IoLimits,
     lane: Sectors,
@@ -122,6 +126,7 @@ impl Array {
             dirty: setup.dirty,
             vouched,
             mark: Mark::Clean,
+            rebuilt: None,
             writer: Writer::new(setup.events),
             limits,
             lane: setup.lane,
@@ -167,6 +172,10 @@ impl Array {
 
     pub(crate) const fn access(&self) -> Access {
         self.access
+    }
+
+    pub(crate) const fn dirty(&self) -> Dirty {
+        self.dirty
     }
 
     pub(crate) const fn limits(&self) -> &IoLimits {
@@ -242,8 +251,11 @@ impl Array {
     fn validity(&self, rectangle: &Rectangle, member: MemberIndex) -> Validity {
         let state = self.seat(member).map(|seat| seat.state);
         let Some(MemberState::Rebuilding { valid_to }) = state else { return Validity::Valid };
+        // A mark that moved on after the rectangle was cut can lie inside it.
         match rectangle.member_sector(&self.geometry, member) {
-            Some(start) if start.0 < valid_to.0 => Validity::Valid,
+            Some(start) if ends_by(Sectors(start.0), rectangle.sectors, valid_to) => {
+                Validity::Valid
+            }
             Some(_) | None => Validity::Stale,
         }
     }
@@ -252,7 +264,7 @@ impl Array {
         match (self.vouched, self.dirty) {
             (Consistency::Clean, _) | (_, Dirty::Force) => Redundancy::InSync,
             (Consistency::InSyncTo(mark), Dirty::Refuse) => match self.resync_address(rectangle) {
-                Some(start) if start < mark => Redundancy::InSync,
+                Some(start) if ends_by(start, rectangle.sectors, mark) => Redundancy::InSync,
                 Some(_) | None => Redundancy::Unknown,
             },
         }
@@ -398,7 +410,19 @@ impl Array {
             Mark::Clean => self.vouched,
             Mark::Dirty(_) => Consistency::InSyncTo(Sectors::ZERO),
         };
-        Facts { consistency, absent: self.absent, present: self.present() }
+        let rebuilt_to = self.rebuilt_to(self.rebuilding).unwrap_or_default();
+        Facts {
+            consistency,
+            absent: self.absent,
+            present: self.present(),
+            rebuilding: self.rebuilding,
+            rebuilt_to,
+            claims: match self.rebuilt {
+                Some(generation) if self.writer.recorded() < generation => Claims::OfMembers,
+                Some(_) | None if rebuilt_to > Sectors::ZERO => Claims::OfMembers,
+                Some(_) | None => Claims::OfConsistency,
+            },
+        }
     }
 }
 
@@ -407,6 +431,11 @@ impl Array {
 enum Validity {
     Valid,
     Stale,
+}
+
+/// Whether what starts here and is so long ends at the mark or before.
+fn ends_by(start: Sectors, length: Sectors, mark: Sectors) -> bool {
+    start.checked_add(length).is_some_and(|end| end <= mark)
 }
 
 /// A mark counts up to the last logical block that lies below it whole: commands stop at marks.

@@ -82,7 +82,7 @@ pub enum SetupError {
     },
     /// A device sits at two places.
     DeviceTwice(DeviceIndex),
-    /// No slot or no request was lent, or more than the engine can number.
+    /// No slot for requests or no request was lent, or more than the engine can number.
     Memory,
     /// The array was not stopped cleanly and lacks a member.
     DirtyDegraded,
@@ -104,7 +104,7 @@ impl core::fmt::Display for SetupError {
                 member.0, block.0
             ),
             Self::DeviceTwice(device) => write!(f, "device {} sits at two places", device.0),
-            Self::Memory => f.write_str("lend at least one slot and one request, at most 4096 of each"),
+            Self::Memory => f.write_str("lend at least one slot that is not for background work and one request, at most 4096 of each"),
             Self::DirtyDegraded => f.write_str(
                 "the array was not stopped cleanly and lacks a member: blocks of that member may come out \
                  wrong; bring the member back, or insist",

@@ -3,7 +3,7 @@
 
 use super::Parts;
 use super::device::{BlockDevice, Keeper};
-use crate::engine::Engine;
+use crate::engine::{Engine, PassEnd, PassReport};
 use crate::host::{
     Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, SlotIndex,
     Token,
@@ -30,6 +30,7 @@ pub(super) struct CallHost<'c, 'm, 'a, 'b, D, K> {
     members: usize,
     completions: Deque<(Token, Completion), COMPLETIONS_MAX>,
     answer: Option<Result<Answer, Failure>>,
+    pass: Option<(PassReport, PassEnd)>,
 }
 
 impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K> {
@@ -39,11 +40,24 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
         lane_bytes: usize,
         members: usize,
     ) -> Self {
-        Self { parts, caller, lane_bytes, members, completions: Deque::new(), answer: None }
+        Self {
+            parts,
+            caller,
+            lane_bytes,
+            members,
+            completions: Deque::new(),
+            answer: None,
+            pass: None,
+        }
     }
 
     pub(super) const fn take_answer(&mut self) -> Option<Result<Answer, Failure>> {
         self.answer.take()
+    }
+
+    /// How a pass ended, if one did.
+    pub(super) const fn take_pass(&mut self) -> Option<(PassReport, PassEnd)> {
+        self.pass.take()
     }
 
     /// Reports all completions that are kept.
@@ -134,6 +148,9 @@ impl<D: BlockDevice, K: Keeper<D>> Host for CallHost<'_, '_, '_, '_, D, K> {
     }
 
     fn note(&mut self, event: Event) {
+        if let Event::PassEnded { report, end } = event {
+            self.pass = Some((report, end));
+        }
         self.parts.keeper.note(event);
     }
 }

@@ -7,14 +7,23 @@ use crate::md::{SUPERBLOCK_BYTES, Superblock, Timestamp};
 use crate::metadata::Record;
 use crate::units::{DeviceSector, MemberIndex};
 
-/// Where the superblock of each member lies, by place. `None` where there is no member.
-pub type SuperblockAt = [Option<DeviceSector>; MEMBERS_MAX];
+/// A member's superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MdSeat {
+    /// Where it lies.
+    pub superblock: DeviceSector,
+    /// The device's number, by which all superblocks name it.
+    pub number: u32,
+}
+
+/// The superblocks of the members, by place. `None` where there is no member.
+pub type MdSeats = [Option<MdSeat>; MEMBERS_MAX];
 
 /// Keeps metadata in Linux md superblocks: reads a member's, changes what the record says, writes
 /// it back.
 #[derive(Debug)]
 pub struct MdKeeper<C, N> {
-    superblocks: SuperblockAt,
+    seats: MdSeats,
     clock: C,
     notify: N,
 }
@@ -23,8 +32,16 @@ impl<C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<C, N> {
     /// A keeper of these superblocks. `clock` gives the time that is put on record; `notify` hears
     /// of events.
     #[must_use]
-    pub const fn new(superblocks: SuperblockAt, clock: C, notify: N) -> Self {
-        Self { superblocks, clock, notify }
+    pub const fn new(seats: MdSeats, clock: C, notify: N) -> Self {
+        Self { seats, clock, notify }
+    }
+
+    /// Keeps the superblock of a device that comes in at a place. To be called before
+    /// [`Engine::add_member`](crate::engine::Engine::add_member).
+    pub fn seat(&mut self, member: MemberIndex, seat: MdSeat) {
+        if let Some(place) = self.seats.get_mut(member.index()) {
+            *place = Some(seat);
+        }
     }
 }
 
@@ -40,15 +57,23 @@ where
         device: &mut D,
         record: &Record,
     ) -> Result<(), Fault> {
-        let at =
-            self.superblocks.get(member.index()).copied().flatten().ok_or(Fault::InvalidRequest)?;
+        let at = self.seats.get(member.index()).copied().flatten().ok_or(Fault::InvalidRequest)?;
         let mut block = [0; SUPERBLOCK_BYTES];
-        device.read(at, &mut block)?;
+        device.read(at.superblock, &mut block)?;
         // What cannot be read back as a superblock is not one to write over.
-        let mut superblock = Superblock::parse(&block, at).map_err(|_| Fault::Integrity)?;
+        let mut superblock =
+            Superblock::parse(&block, at.superblock).map_err(|_| Fault::Integrity)?;
+        for (seat, place) in self.seats.iter().zip(0..=u8::MAX) {
+            match seat {
+                Some(seat) if !record.failed.contains(MemberIndex(place)) => {
+                    superblock.roles.seat(seat.number, MemberIndex(place));
+                }
+                Some(_) | None => {}
+            }
+        }
         superblock.apply(record, (self.clock)());
         superblock.encode(&mut block);
-        device.write(at, &block, Durability::Durable)
+        device.write(at.superblock, &block, Durability::Durable)
     }
 
     fn note(&mut self, event: Event) {

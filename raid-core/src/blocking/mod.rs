@@ -9,19 +9,21 @@ mod device;
 mod host;
 #[cfg(feature = "md")]
 mod md_keeper;
+mod pass;
 
 pub use device::{BlockDevice, Keeper};
 #[cfg(feature = "md")]
-pub use md_keeper::{MdKeeper, SuperblockAt};
+pub use md_keeper::{MdKeeper, MdSeat, MdSeats};
+pub use pass::{PassFailure, Watch};
 
-use crate::engine::{Engine, Memory, Progress, Refusal, Setup, SetupError};
+use crate::engine::{Engine, Memory, Progress, Refusal, Seat, SeatRefusal, Setup, SetupError};
 use crate::geometry::Geometry;
 use crate::host::{Answer, Durability, Failure};
 use crate::io_limits::MemoryAlignment;
 use crate::limits::REQUEST_SECTORS_MAX;
 use crate::parity::CallerMemory;
 use crate::request::{Request, Stability};
-use crate::units::{Lba, Sectors};
+use crate::units::{Lba, MemberIndex, Sectors};
 use host::{CallHost, Reported};
 use raid_simd::Kernels;
 
@@ -252,6 +254,14 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         self.run(Request::mark_clean(), CallerMemory::None).map(|_| ())
     }
 
+    /// Gives a place that lacks a member to one of the devices. A recovery brings it in order.
+    ///
+    /// # Errors
+    /// Why it is not taken; nothing has happened.
+    pub fn add_member(&mut self, member: MemberIndex, seat: Seat) -> Result<(), SeatRefusal> {
+        self.engine.add_member(member, seat)
+    }
+
     fn each_part(
         &mut self,
         mut at: Lba,
@@ -268,11 +278,16 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         Ok(())
     }
 
+    /// Bytes in a lane, and lanes in a slot.
+    fn lanes(&self) -> Result<(usize, usize), Error> {
+        let lane = self.engine.lane().memory_bytes().ok_or(Error::Lanes)?;
+        Ok((lane, usize::from(self.engine.geometry().members())))
+    }
+
     /// Runs one request to its answer.
     fn run(&mut self, request: Request, caller: CallerMemory<'_, '_>) -> Result<Answer, Error> {
+        let (lane, members) = self.lanes()?;
         self.engine.start(request)?;
-        let lane = self.engine.lane().memory_bytes().ok_or(Error::Lanes)?;
-        let members = usize::from(self.engine.geometry().members());
         let mut host = CallHost::new(&mut self.parts, caller, lane, members);
         // Every round delivers a completion at least, and of those a request needs a bounded
         // number. What it set off besides, as the record of a lost member, is seen to its end as

@@ -4,17 +4,17 @@ use super::Engine;
 use super::requests::{Compared, Progress};
 use super::slots::Occupant;
 use crate::array::{Access, Fate};
-use crate::host::{Host, RequestId};
+use crate::host::{Host, RequestId, SlotIndex};
 use crate::io_limits::Fit;
 use crate::limits::REQUEST_SECTORS_MAX;
 use crate::members::MemberSet;
 use crate::plan::{Operation, Source, Transfer};
 use crate::rectangle::{Rectangle, Span};
 use crate::request::{Cursor, Request, RequestKind, Stability, cut};
-use crate::stripe::{Ending, Flush, Planned, Record, Stripe, Work};
+use crate::stripe::{Ending, Flush, Origin, Planned, Record, Stripe, Work};
 use crate::units::{Lba, Sectors};
 
-use super::overlap::Turn;
+use super::overlap::{Claim, Turn};
 
 /// Why a request is not taken in. Nothing has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl Engine<'_> {
             Turnout::Waits => return Admitted::Nothing,
             Turnout::CutUp => self.cut_up(id),
             Turnout::Begins(operation, rectangle, cursor) => {
-                let work = Work::new(id, operation, rectangle);
+                let work = Work::new(Origin::Request(id), operation, rectangle);
                 let claim = self.overlaps.claim(&self.slots, &work);
                 self.begin(id, Planned::enter(work, MemberSet::NONE), claim);
                 match cursor {
@@ -240,14 +240,19 @@ impl Engine<'_> {
         }
     }
 
-    fn begin(&mut self, id: RequestId, stripe: Stripe, claim: super::overlap::Claim) {
+    fn begin(&mut self, id: RequestId, stripe: Stripe, claim: Claim) {
         let Some(index) = self.slots.take_free() else { return };
-        let Some(slot) = self.slots.get(index) else { return };
-        slot.occupant = Occupant::Operation { stripe, claim };
-        slot.epoch = slot.epoch.wrapping_add(1);
         if let Some(progress) = self.requests.get(id) {
             progress.pieces = progress.pieces.saturating_add(1);
         }
+        self.occupy(index, stripe, claim);
+    }
+
+    /// Puts an operation into a slot that was free.
+    pub(super) fn occupy(&mut self, index: SlotIndex, stripe: Stripe, claim: Claim) {
+        let Some(slot) = self.slots.get(index) else { return };
+        slot.occupant = Occupant::Operation { stripe, claim };
+        slot.epoch = slot.epoch.wrapping_add(1);
         match (claim.turn(), stripe.awaits()) {
             (Turn::Later, _) => {}
             (Turn::Now, awaits @ crate::stripe::Awaits::Generation(_)) => self.rest(index, awaits),

@@ -5,13 +5,15 @@
 //! the host is called, and it takes no more steps than it is told.
 
 mod admission;
+mod background;
 mod overlap;
 mod requests;
 mod settle;
 mod slots;
 
-pub use crate::array::{Access, Dirty, Fate, Seat, Setup, SetupError};
+pub use crate::array::{Access, Dirty, Fate, Seat, SeatRefusal, Setup, SetupError};
 pub use crate::host::Blocked;
+pub use crate::pass::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, StopReason};
 pub use admission::Refusal;
 pub use requests::RequestSlot;
 pub use slots::{SLOT_BYTES_MAX, Slot};
@@ -24,6 +26,7 @@ use crate::io_limits::IoLimits;
 use crate::limits::{REQUESTS_MAX, SLOTS_MAX};
 use crate::members::MemberState;
 use crate::metadata::{Need, WriterStep};
+use crate::pass::Pass;
 use crate::stripe::{Awaits, Next, Ports};
 use crate::units::{Generation, MemberIndex, Sectors};
 use overlap::Overlaps;
@@ -36,6 +39,10 @@ pub struct Memory<'m> {
     /// One for each stripe operation at a time, 1 to 4096. The host sets aside a lane for each
     /// member of each.
     pub slots: &'m mut [Slot],
+    /// How many of the slots, the last ones, background passes have to themselves: passes and
+    /// requests then cannot starve each other. With none there can be no pass. At least one slot is
+    /// for requests.
+    pub background: u16,
     /// One for each request at a time, 1 to 4096.
     pub requests: &'m mut [RequestSlot],
 }
@@ -47,6 +54,7 @@ pub struct Engine<'m> {
     slots: Slots<'m>,
     requests: Requests<'m>,
     overlaps: Overlaps,
+    pass: Pass,
     /// What operations that wait for a record were last told.
     told: (Generation, Fate),
 }
@@ -81,13 +89,17 @@ impl<'m> Engine<'m> {
         if !fits(memory.slots.len(), SLOTS_MAX) || !fits(memory.requests.len(), REQUESTS_MAX) {
             return Err(SetupError::Memory);
         }
+        if usize::from(memory.background) >= memory.slots.len() {
+            return Err(SetupError::Memory);
+        }
         let array = Array::new(setup)?;
         Ok(Self {
             told: (array.recorded(), array.fate()),
             array,
-            slots: Slots::new(memory.slots),
+            slots: Slots::new(memory.slots, memory.background),
             requests: Requests::new(memory.requests),
             overlaps: Overlaps::new(),
+            pass: Pass::Idle,
         })
     }
 
@@ -186,6 +198,13 @@ impl<'m> Engine<'m> {
                     continue;
                 }
                 Stepped::Nothing => {}
+            }
+            match self.step_pass(host) {
+                Stepped::Moved => {
+                    steps = steps.saturating_add(1);
+                    continue;
+                }
+                Stepped::Refused(_) | Stepped::Nothing => {}
             }
             match self.admit(host) {
                 admission::Admitted::Something => steps = steps.saturating_add(1),

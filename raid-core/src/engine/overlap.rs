@@ -106,9 +106,8 @@ fn conflict(one: &Work, other: &Work) -> Overlap {
         (Operation::Read(_) | Operation::Check, Operation::Read(_) | Operation::Check) => {
             Overlap::Apart
         }
-        (Operation::Write(..), _) | (_, Operation::Write(..)) => {
-            one.whole().overlaps(other.whole())
-        }
+        (Operation::Write(..) | Operation::Sync(_), _)
+        | (_, Operation::Write(..) | Operation::Sync(_)) => one.whole().overlaps(other.whole()),
     }
 }
 

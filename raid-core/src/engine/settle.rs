@@ -7,7 +7,7 @@ use super::slots::Occupant;
 use crate::host::{Event, Failure, Host, RequestId, SlotIndex};
 use crate::members::MemberSet;
 use crate::rectangle::Span;
-use crate::stripe::{Ending, Outcome, Planned, Trouble, Work};
+use crate::stripe::{Ending, Origin, Outcome, Planned, Trouble, Work};
 use crate::units::{FAULT_UNIT, Lba, Sectors};
 
 impl Engine<'_> {
@@ -19,16 +19,22 @@ impl Engine<'_> {
         ending: Ending,
         host: &mut impl Host,
     ) {
-        let (request, work, next) = match ending {
+        let (origin, work, next) = match ending {
             Ending::Barrier(request, result) => {
                 if let (Err(trouble), Some(progress)) = (result, self.requests.get(request)) {
                     progress.fail(failure(trouble, Lba(0), Sectors::ZERO));
                 }
-                (request, None, None)
+                (Origin::Request(request), None, None)
             }
             Ending::Work(work, outcome) => {
-                self.account(&work, outcome, host);
-                (work.request, Some(work), next_piece(&work, outcome))
+                let next = match work.origin {
+                    Origin::Request(request) => {
+                        self.account(&work, request, outcome, host);
+                        next_piece(&work, outcome)
+                    }
+                    Origin::Pass(at) => self.piece_ended(&work, at, outcome, host),
+                };
+                (work.origin, Some(work), next)
             }
         };
         if let Some(work) = next {
@@ -44,10 +50,15 @@ impl Engine<'_> {
         if let Some(work) = work {
             self.overlaps.release(&mut self.slots, &claim, &work);
         }
-        if let Some(progress) = self.requests.get(request) {
-            progress.pieces = progress.pieces.saturating_sub(1);
+        match origin {
+            Origin::Request(request) => {
+                if let Some(progress) = self.requests.get(request) {
+                    progress.pieces = progress.pieces.saturating_sub(1);
+                }
+                self.answer_if_finished(request, host);
+            }
+            Origin::Pass(_) => self.pass_advances(),
         }
-        self.answer_if_finished(request, host);
     }
 
     pub(super) fn answer_if_finished(&mut self, request: RequestId, host: &mut impl Host) {
@@ -56,16 +67,16 @@ impl Engine<'_> {
         }
     }
 
-    fn account(&mut self, work: &Work, outcome: Outcome, host: &mut impl Host) {
+    fn account(&mut self, work: &Work, request: RequestId, outcome: Outcome, host: &mut impl Host) {
         let failure = match outcome {
             Outcome::Done { unserved } if unserved.is_empty() => None,
-            Outcome::Done { unserved } => self.name_lost(work, unserved, host),
+            Outcome::Done { unserved } => self.name_lost(work, request, unserved, host),
             Outcome::Compared { mismatched_units } => {
-                self.count_mismatches(work, mismatched_units);
+                self.count_mismatches(request, mismatched_units);
                 None
             }
             Outcome::Failed(Trouble::Unrecoverable) => {
-                self.name_lost(work, work.now().covered(), host)
+                self.name_lost(work, request, work.now().covered(), host)
             }
             Outcome::Failed(
                 trouble @ (Trouble::Rejected(_)
@@ -79,13 +90,19 @@ impl Engine<'_> {
                 Some(failure(trouble, at.unwrap_or_default(), now.sectors))
             }
         };
-        if let (Some(failure), Some(progress)) = (failure, self.requests.get(work.request)) {
+        if let (Some(failure), Some(progress)) = (failure, self.requests.get(request)) {
             progress.fail(failure);
         }
     }
 
     /// Names each block that is lost. The first of them is the request's failure.
-    fn name_lost(&self, work: &Work, lost: MemberSet, host: &mut impl Host) -> Option<Failure> {
+    fn name_lost(
+        &self,
+        work: &Work,
+        request: RequestId,
+        lost: MemberSet,
+        host: &mut impl Host,
+    ) -> Option<Failure> {
         // The copies of a chunk are one block.
         let now = work.now();
         let lost = match now.span {
@@ -96,14 +113,14 @@ impl Engine<'_> {
         let mut first: Option<Lba> = None;
         for member in lost {
             let Some(at) = now.lba(self.array.geometry(), member) else { continue };
-            host.note(Event::RangeLost { request: work.request, at, sectors });
+            host.note(Event::RangeLost { request, at, sectors });
             first = Some(first.map_or(at, |first| first.min(at)));
         }
         first.map(|at| Failure::Unrecoverable { at, sectors })
     }
 
-    fn count_mismatches(&mut self, work: &Work, units: u32) {
-        let Some(progress) = self.requests.get(work.request) else { return };
+    fn count_mismatches(&mut self, request: RequestId, units: u32) {
+        let Some(progress) = self.requests.get(request) else { return };
         if let Compared::Mismatches(sectors) = &mut progress.compared {
             let more = Sectors(u64::from(units).saturating_mul(FAULT_UNIT.0));
             *sectors = Sectors(sectors.0.saturating_add(more.0));

@@ -46,6 +46,8 @@ enum Listing {
     /// Waits for completions or a record, or is free and not in use.
     None,
     Free,
+    /// Free, and set aside for background work.
+    FreeBackground,
     Ready,
     Refused,
 }
@@ -60,23 +62,28 @@ struct List {
 pub(super) struct Slots<'m> {
     pub(super) storage: &'m mut [Slot],
     free: List,
+    free_background: List,
     ready: List,
     refused: List,
     pub(super) used: u16,
+    /// The last so many slots are for background work.
+    background: u16,
 }
 
 impl<'m> Slots<'m> {
-    pub(super) fn new(storage: &'m mut [Slot]) -> Self {
+    pub(super) fn new(storage: &'m mut [Slot], background: u16) -> Self {
         storage.fill(Slot::FREE);
         let mut slots = Self {
             storage,
+            background,
             free: List::default(),
+            free_background: List::default(),
             ready: List::default(),
             refused: List::default(),
             used: 0,
         };
         for index in slots.indices() {
-            slots.push(index, Listing::Free);
+            slots.push(index, slots.home(index));
         }
         slots
     }
@@ -90,10 +97,35 @@ impl<'m> Slots<'m> {
         self.storage.get_mut(index.index())
     }
 
+    /// How many slots are for background work.
+    pub(super) const fn background(&self) -> u16 {
+        self.background
+    }
+
+    /// The list that a slot is in while it is free.
+    fn home(&self, index: SlotIndex) -> Listing {
+        let count = u16::try_from(self.storage.len()).unwrap_or(u16::MAX);
+        if index.0 < count.saturating_sub(self.background) {
+            Listing::Free
+        } else {
+            Listing::FreeBackground
+        }
+    }
+
     /// A free slot, not in any list from now on.
     #[inline]
     pub(super) fn take_free(&mut self) -> Option<SlotIndex> {
-        let index = self.pop(Listing::Free)?;
+        self.take(Listing::Free)
+    }
+
+    /// A free slot for background work.
+    pub(super) fn take_free_background(&mut self) -> Option<SlotIndex> {
+        self.take(Listing::FreeBackground)
+    }
+
+    #[inline]
+    fn take(&mut self, listing: Listing) -> Option<SlotIndex> {
+        let index = self.pop(listing)?;
         self.used = self.used.saturating_add(1);
         Some(index)
     }
@@ -110,7 +142,7 @@ impl<'m> Slots<'m> {
             slot.epoch = slot.epoch.wrapping_add(1);
         }
         self.used = self.used.saturating_sub(1);
-        self.push(index, Listing::Free);
+        self.push(index, self.home(index));
     }
 
     /// To be stepped, unless it is listed already.
@@ -155,6 +187,7 @@ impl<'m> Slots<'m> {
         match listing {
             Listing::None => None,
             Listing::Free => Some(&mut self.free),
+            Listing::FreeBackground => Some(&mut self.free_background),
             Listing::Ready => Some(&mut self.ready),
             Listing::Refused => Some(&mut self.refused),
         }

@@ -206,6 +206,13 @@ impl CopyGeometry {
         self.size
     }
 
+    /// How much of each member's data area is used.
+    #[inline]
+    #[must_use]
+    pub fn member_size(&self) -> Sectors {
+        self.member_size
+    }
+
     /// The chunk of an array address, or `None` beyond the end of the array.
     #[inline]
     #[must_use]

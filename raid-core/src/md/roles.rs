@@ -88,6 +88,30 @@ impl Roles {
         (0..u32::from(self.count)).map(|number| self.role(number))
     }
 
+    /// Gives a place to a device number. Whatever else was said to sit there does not any more.
+    /// A number beyond what a build keeps apart is left as it is.
+    pub fn seat(&mut self, number: u32, place: MemberIndex) {
+        let raw = u16::from(place.0);
+        let number = match usize::try_from(number) {
+            Ok(number) if number < ROLES_MAX && number < usize::from(self.count) => number,
+            Ok(_) | Err(_) => return,
+        };
+        for other in &mut self.head {
+            if *other == raw {
+                *other = FAULTY;
+            }
+        }
+        // Each round lengthens the list by one; it has room for `ROLES_MAX`.
+        while self.head.len() <= number {
+            if self.head.push(self.tail).is_err() {
+                return;
+            }
+        }
+        if let Some(role) = self.head.get_mut(number) {
+            *role = raw;
+        }
+    }
+
     /// Calls every device at one of these places faulty.
     pub fn fail(&mut self, places: &MemberSet) {
         for raw in self.head.iter_mut().chain([&mut self.tail]) {

@@ -4,7 +4,7 @@
 
 mod writer;
 
-pub(crate) use writer::{Facts, Need, Writer, WriterStep};
+pub(crate) use writer::{Claims, Facts, Need, Writer, WriterStep};
 
 use crate::members::MemberSet;
 use crate::units::Sectors;
@@ -18,6 +18,11 @@ pub struct Record {
     pub consistency: Consistency,
     /// Places whose member is not to be used again.
     pub failed: MemberSet,
+    /// Places whose member is being rebuilt. All other members that have not failed are valid
+    /// everywhere.
+    pub rebuilding: MemberSet,
+    /// Up to which sector of their data areas the members in `rebuilding` are valid.
+    pub rebuilt_to: Sectors,
 }
 
 /// Up to where parity and copies are known to agree with the data.

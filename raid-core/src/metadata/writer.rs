@@ -56,6 +56,19 @@ pub(crate) struct Facts {
     pub(crate) absent: MemberSet,
     /// Members that metadata goes to.
     pub(crate) present: MemberSet,
+    /// Members that are valid up to `rebuilt_to` only.
+    pub(crate) rebuilding: MemberSet,
+    pub(crate) rebuilt_to: Sectors,
+    pub(crate) claims: Claims,
+}
+
+/// What the record vouches for, so that it has to be durable before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claims {
+    /// That parity and copies agree with the data, as far as it says.
+    OfConsistency,
+    /// Besides, that members hold what was rebuilt.
+    OfMembers,
 }
 
 /// What a step of the writer led to.
@@ -174,12 +187,14 @@ impl Writer {
             events: self.events.saturating_add(1),
             consistency: facts.consistency,
             failed: facts.absent,
+            rebuilding: facts.rebuilding,
+            rebuilt_to: facts.rebuilt_to,
         };
         let flight = Flight { record, io: Batch::of(facts.present) };
-        self.enter(match facts.consistency {
+        self.enter(match (facts.claims, facts.consistency) {
             // It vouches for nothing, so nothing has to be durable before it.
-            Consistency::InSyncTo(Sectors::ZERO) => State::Write(flight),
-            Consistency::Clean | Consistency::InSyncTo(_) => State::Barrier(flight),
+            (Claims::OfConsistency, Consistency::InSyncTo(Sectors::ZERO)) => State::Write(flight),
+            (Claims::OfMembers | Claims::OfConsistency, _) => State::Barrier(flight),
         });
     }
 

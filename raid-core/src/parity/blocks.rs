@@ -181,7 +181,9 @@ impl Job {
     /// the job's operation has no such memory.
     fn caller_blocks(&self) -> impl Iterator<Item = (MemberIndex, crate::units::Sectors)> {
         let covered = match self.operation() {
-            Operation::Check | Operation::Write(crate::plan::Source::Zeroes, _) => None,
+            Operation::Check
+            | Operation::Sync(_)
+            | Operation::Write(crate::plan::Source::Zeroes, _) => None,
             Operation::Read(_)
             | Operation::Write(crate::plan::Source::Direct | crate::plan::Source::Staged, _) => {
                 Some(self.covered())

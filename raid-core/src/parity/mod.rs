@@ -117,7 +117,8 @@ fn stage(job: &Job, blocks: &mut Blocks<'_>) -> Result<(), WrongMemory> {
             Operation::Write(WriteSource::Zeroes, _) => lane.fill(0),
             Operation::Write(WriteSource::Direct | WriteSource::Staged, _)
             | Operation::Read(_)
-            | Operation::Check => {
+            | Operation::Check
+            | Operation::Sync(_) => {
                 let from = blocks.take_caller(member).ok_or(WrongMemory)?;
                 lane.copy_from_slice(from.shared());
             }

@@ -18,7 +18,7 @@ impl ChunkPlan {
     /// every read of one range sees the same of them.
     pub(super) fn read(&self, transfer: Transfer) -> Plan {
         let Some(block) = self.copies.difference(self.at.unreadable).lowest() else {
-            return Plan { unserved: self.copies, ..NOTHING };
+            return Plan { unserved: self.copies, ..Plan::NOTHING };
         };
         let deliver = match transfer {
             Transfer::Direct => None,
@@ -43,7 +43,7 @@ impl ChunkPlan {
             Source::Direct => None,
             Source::Staged | Source::Zeroes => Some(Task::Stage),
         };
-        Ok(Plan { writes, tasks: Tasks::of([stage, None, None, None]), block, ..NOTHING })
+        Ok(Plan { writes, tasks: Tasks::of([stage, None, None, None]), block, ..Plan::NOTHING })
     }
 
     pub(super) fn check(&self) -> Result<Plan, NoPlan> {
@@ -56,17 +56,35 @@ impl ChunkPlan {
             return Err(NoPlan::NotCompared);
         }
         let tasks = Tasks::of([Some(Task::Check), None, None, None]);
-        Ok(Plan { reads: self.copies, tasks, block, ..NOTHING })
+        Ok(Plan { reads: self.copies, tasks, block, ..Plan::NOTHING })
+    }
+
+    /// Every other copy becomes what the first that is left is.
+    pub(super) fn rewrite(&self) -> Result<Plan, NoPlan> {
+        let (block, reads) = self.first()?;
+        let valid = self.copies.difference(self.at.unreadable).union(self.at.faulted);
+        let others = self.copies.intersection(valid).difference(reads);
+        Ok(Plan { reads, writes: others.difference(self.at.unwritable), block, ..Plan::NOTHING })
+    }
+
+    /// Copies that are not valid though their member takes writes become what the first valid one
+    /// is.
+    pub(super) fn rebuild(&self) -> Result<Plan, NoPlan> {
+        let stale = self.copies.intersection(self.at.unreadable);
+        let writes = stale.difference(self.at.unwritable);
+        if writes.difference(self.at.faulted).is_empty() {
+            return Ok(Plan::NOTHING);
+        }
+        let (block, reads) = self.first()?;
+        Ok(Plan { reads, writes, block, ..Plan::NOTHING })
+    }
+
+    fn first(&self) -> Result<(MemberIndex, MemberSet), NoPlan> {
+        let valid = self.copies.difference(self.at.unreadable);
+        let block = valid.lowest().ok_or(NoPlan::Unrecoverable)?;
+        Ok((block, MemberSet::only(block)))
     }
 }
-
-const NOTHING: Plan = Plan {
-    reads: MemberSet::NONE,
-    tasks: Tasks::NONE,
-    writes: MemberSet::NONE,
-    unserved: MemberSet::NONE,
-    block: MemberIndex(0),
-};
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "a test that panics has failed, and says where")]

@@ -83,7 +83,8 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Buffers {
     pub(crate) slot: SlotIndex,
-    pub(crate) request: RequestId,
+    /// `None` for background work, which has no requester's memory.
+    pub(crate) request: Option<RequestId>,
     pub(crate) operation: Operation,
 }
 
@@ -95,7 +96,7 @@ impl Buffers {
 
     fn caller(&self, rectangle: &Rectangle, member: MemberIndex) -> Option<Buffer> {
         let offset = rectangle.caller_offset(member)?;
-        Some(Buffer::Caller { request: self.request, offset })
+        Some(Buffer::Caller { request: self.request?, offset })
     }
 
     /// Where the old value of a block is, once it is read or recovered.
@@ -103,7 +104,10 @@ impl Buffers {
     pub(crate) fn before(&self, rectangle: &Rectangle, member: MemberIndex) -> Buffer {
         let direct = match self.operation {
             Operation::Read(Transfer::Direct) => self.caller(rectangle, member),
-            Operation::Read(Transfer::Staged) | Operation::Write(..) | Operation::Check => None,
+            Operation::Read(Transfer::Staged)
+            | Operation::Write(..)
+            | Operation::Check
+            | Operation::Sync(_) => None,
         };
         direct.unwrap_or(self.lane(member))
     }
@@ -121,7 +125,9 @@ impl Buffers {
             Span::Chunk { .. } => block,
         };
         match self.operation {
-            Operation::Read(_) | Operation::Check => self.before(rectangle, holder),
+            Operation::Read(_) | Operation::Check | Operation::Sync(_) => {
+                self.before(rectangle, holder)
+            }
             Operation::Write(Source::Direct, _) => {
                 self.caller(rectangle, holder).unwrap_or(self.lane(holder))
             }
@@ -143,9 +149,9 @@ impl Job {
         self.buffers.slot
     }
 
-    /// The request whose memory may take part.
+    /// The request whose memory may take part; `None` for background work.
     #[must_use]
-    pub const fn request(&self) -> RequestId {
+    pub const fn request(&self) -> Option<RequestId> {
         self.buffers.request
     }
 

@@ -26,6 +26,20 @@ pub enum Operation {
     Write(Source, Durability),
     /// Compare parity with data, or copies with each other.
     Check,
+    /// A step of a background pass that writes.
+    Sync(Sync),
+}
+
+/// What a background pass does with a rectangle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sync {
+    /// Compare parity with data, or copies with each other: as a check does, but the rectangle may
+    /// be rewritten next, so nothing else writes it meanwhile.
+    Compare,
+    /// Make parity from the data, or copies from the lowest that is left.
+    Rewrite,
+    /// Bring the blocks of members that are being rebuilt in order.
+    Rebuild,
 }
 
 impl Operation {
@@ -36,7 +50,7 @@ impl Operation {
             Self::Write(Source::Direct | Source::Staged, durability) => {
                 Self::Write(Source::Staged, durability)
             }
-            Self::Write(Source::Zeroes, _) | Self::Check => self,
+            Self::Write(Source::Zeroes, _) | Self::Check | Self::Sync(_) => self,
         }
     }
 }
@@ -100,6 +114,17 @@ pub struct Plan {
     pub block: MemberIndex,
 }
 
+impl Plan {
+    /// Nothing is to be done.
+    const NOTHING: Self = Self {
+        reads: MemberSet::NONE,
+        tasks: Tasks::NONE,
+        writes: MemberSet::NONE,
+        unserved: MemberSet::NONE,
+        block: MemberIndex(0),
+    };
+}
+
 /// Most jobs in a plan.
 pub const TASKS_MAX: usize = 4;
 
@@ -158,7 +183,9 @@ pub(crate) fn plan(
             match operation {
                 Operation::Read(transfer) => Ok(row.read(transfer)),
                 Operation::Write(source, _) => row.write(source),
-                Operation::Check => row.check(),
+                Operation::Check | Operation::Sync(Sync::Compare) => row.check(),
+                Operation::Sync(Sync::Rewrite) => row.rewrite(),
+                Operation::Sync(Sync::Rebuild) => row.rebuild(),
             }
         }
         Span::Chunk { copies, .. } => {
@@ -166,7 +193,9 @@ pub(crate) fn plan(
             match operation {
                 Operation::Read(transfer) => Ok(chunk.read(transfer)),
                 Operation::Write(source, _) => chunk.write(source),
-                Operation::Check => chunk.check(),
+                Operation::Check | Operation::Sync(Sync::Compare) => chunk.check(),
+                Operation::Sync(Sync::Rewrite) => chunk.rewrite(),
+                Operation::Sync(Sync::Rebuild) => chunk.rebuild(),
             }
         }
     }

@@ -137,6 +137,43 @@ impl RowPlan {
         })
     }
 
+    /// All live parity is made from the data and written, whatever it was. Data that cannot be read
+    /// is recovered first, from a parity that is known to be good.
+    pub(super) fn rewrite(&self) -> Result<Plan, NoPlan> {
+        let live = self.parity.difference(self.at.unwritable);
+        let Some(parities) = self.parities(live) else { return Ok(Plan::NOTHING) };
+        let (reads, recover, restored) = if self.data.intersection(self.at.unreadable).is_empty() {
+            (self.data, None, MemberSet::NONE)
+        } else {
+            let rescue = self.rescue().ok_or(NoPlan::Unrecoverable)?;
+            (rescue.reads, Some(Task::Recover(rescue.recovery)), rescue.restored)
+        };
+        Ok(Plan {
+            reads,
+            tasks: Tasks::of([recover, Some(Task::Generate(parities)), None, None]),
+            writes: live.union(self.mendable(restored)),
+            ..Plan::NOTHING
+        })
+    }
+
+    /// The blocks that are not valid though their member takes writes are made from the others.
+    pub(super) fn rebuild(&self) -> Result<Plan, NoPlan> {
+        let stale = self.data.union(self.parity).intersection(self.at.unreadable);
+        let targets = stale.difference(self.at.unwritable);
+        if targets.difference(self.at.faulted).is_empty() {
+            return Ok(Plan::NOTHING);
+        }
+        let parities = self.parities(targets.intersection(self.parity)).map(Task::Generate);
+        let (reads, recover) = if stale.intersection(self.data).is_empty() {
+            (self.data, None)
+        } else {
+            let rescue = self.rescue().ok_or(NoPlan::Unrecoverable)?;
+            (rescue.reads, Some(Task::Recover(rescue.recovery)))
+        };
+        let tasks = Tasks::of([recover, parities, None, None]);
+        Ok(Plan { reads, tasks, writes: targets, ..Plan::NOTHING })
+    }
+
     /// Parity from all data: what is not written is read. A full-stripe write reads nothing.
     fn reconstruct_write(&self, source: Source, parities: Parities) -> Option<WritePath> {
         let reads = self.data.difference(self.covered);

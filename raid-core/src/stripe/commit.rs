@@ -58,7 +58,7 @@ fn write_command<H: Host>(
     let from = work.buffers(ports.slot).after(&work.now(), member, plan.block).moved(start);
     let durability = match work.operation {
         Operation::Write(_, durability) => durability,
-        Operation::Read(_) | Operation::Check => Durability::Cached,
+        Operation::Read(_) | Operation::Check | Operation::Sync(_) => Durability::Cached,
     };
     Command::Write { device, at, sectors, from, durability }
 }
@@ -73,6 +73,11 @@ fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<
     let taken = results.done.union(results.blocks).intersection(changed);
     let rejected = results.rejected.intersection(changed);
     match work.operation {
+        Operation::Sync(_) if !results.rejected.is_empty() => {
+            // The pass has to know: this rectangle is not done.
+            let trouble = Trouble::Rejected(results.rejected_fault);
+            return Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
+        }
         Operation::Write(..) if rejected.is_empty() => {}
         Operation::Write(..) if taken.is_empty() => {
             // No member took anything: the requester can have it back as if nothing had been tried.
@@ -83,7 +88,7 @@ fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<
         // other.
         Operation::Write(..) => ports.array.lose(rejected, results.rejected_fault, ports.host),
         // The block was only to be mended. It is as it was.
-        Operation::Read(_) | Operation::Check => {}
+        Operation::Read(_) | Operation::Check | Operation::Sync(_) => {}
     }
     note_rewritten(&work, results.done, ports);
     match results.blocks.lowest() {
@@ -111,7 +116,7 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H
                 ports.host.note(Event::BlockRewritten { member, at, sectors: work.sectors() });
             }
         }
-        Operation::Write(..) | Operation::Check => {}
+        Operation::Write(..) | Operation::Check | Operation::Sync(_) => {}
     }
 }
 
@@ -120,7 +125,8 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H
 fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
     let now = work.now();
     let outcome = match (work.operation, ports.array.standing(&now, plan.writes)) {
-        (Operation::Read(_), _) | (Operation::Check | Operation::Write(..), Standing::Kept) => {
+        (Operation::Read(_) | Operation::Sync(_), _)
+        | (Operation::Check | Operation::Write(..), Standing::Kept) => {
             Outcome::Done { unserved: plan.unserved }
         }
         (Operation::Check | Operation::Write(..), Standing::Lost) => {
@@ -137,7 +143,7 @@ fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
             // flush has been.
             Next::Enter(Flush::enter(ending, ports.array))
         }
-        (Operation::Read(_) | Operation::Check | Operation::Write(..), _) => {
+        (Operation::Read(_) | Operation::Check | Operation::Write(..) | Operation::Sync(_), _) => {
             Record::enter(ending, ports.array)
         }
     }

@@ -3,7 +3,7 @@
 use super::{Commit, Ending, Next, Outcome, Ports, Stripe, Trouble, Work};
 use crate::array::{Array, Fate};
 use crate::host::Host;
-use crate::plan::{Operation, Plan};
+use crate::plan::{Operation, Plan, Sync};
 use crate::units::Generation;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +20,18 @@ impl Log {
         if plan.writes.is_empty() {
             return Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }));
         }
-        match array.mark_dirty() {
+        let until = match work.operation {
+            // No parity changes, and what is written is vouched for by no mark yet.
+            Operation::Sync(Sync::Rebuild)
+                if plan.writes.difference(array.rebuilding()).is_empty() =>
+            {
+                None
+            }
+            Operation::Read(_) | Operation::Write(..) | Operation::Check | Operation::Sync(_) => {
+                array.mark_dirty()
+            }
+        };
+        match until {
             None => Next::Enter(Commit::enter(work, plan)),
             Some(until) => Next::Wait(Stripe::Log(Self { work, plan, until })),
         }
@@ -33,7 +44,7 @@ impl Log {
             (Fate::Failed, Operation::Read(_) | Operation::Check) => {
                 Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }))
             }
-            (Fate::Failed, Operation::Write(..)) => {
+            (Fate::Failed, Operation::Write(..) | Operation::Sync(_)) => {
                 Next::Done(Ending::Work(work, Outcome::Failed(Trouble::ArrayFailed)))
             }
             (Fate::Serving, _) if ports.array.recorded() >= until => {

@@ -31,7 +31,7 @@ pub(crate) use gather::Gather;
 pub(crate) use log::Log;
 pub(crate) use planned::Planned;
 pub(crate) use record::{Ending, Record};
-pub(crate) use work::{Outcome, Trouble, Work};
+pub(crate) use work::{Origin, Outcome, Trouble, Work};
 
 use crate::array::Array;
 use crate::batch::Settled;

@@ -22,7 +22,9 @@ impl Planned {
     pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
         let Self { work, faulted } = self;
         let failed = |trouble| Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
-        if let (Operation::Write(..), Fate::Failed) = (work.operation, ports.array.fate()) {
+        if let (Operation::Write(..) | Operation::Sync(_), Fate::Failed) =
+            (work.operation, ports.array.fate())
+        {
             return failed(Trouble::ArrayFailed);
         }
         let snapshot = ports.array.snapshot(&work.now(), faulted);

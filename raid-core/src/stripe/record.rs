@@ -47,7 +47,8 @@ impl Record {
     pub(super) fn enter(ending: Ending, array: &Array) -> Next {
         let waits = match ending {
             Ending::Work(work, _) => match work.operation {
-                Operation::Read(_) | Operation::Check => None,
+                // A pass waits for the record of its own end.
+                Operation::Read(_) | Operation::Check | Operation::Sync(_) => None,
                 Operation::Write(..) => array.unrecorded(),
             },
             Ending::Barrier(..) => array.unrecorded(),

@@ -9,11 +9,19 @@ use crate::units::Sectors;
 /// A rectangle and what is to be done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Work {
-    pub(crate) request: RequestId,
+    pub(crate) origin: Origin,
     pub(crate) operation: Operation,
     /// The rectangle as it was cut; overlaps are kept away from all of it.
     whole: Rectangle,
     piece: Piece,
+}
+
+/// On whose behalf an operation runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    Request(RequestId),
+    /// The background pass, at this position of its walk.
+    Pass(Sectors),
 }
 
 /// Which part of its rectangle an operation is doing.
@@ -52,8 +60,8 @@ pub(crate) enum Trouble {
 }
 
 impl Work {
-    pub(crate) const fn new(request: RequestId, operation: Operation, whole: Rectangle) -> Self {
-        Self { request, operation, whole, piece: Piece::Whole }
+    pub(crate) const fn new(origin: Origin, operation: Operation, whole: Rectangle) -> Self {
+        Self { origin, operation, whole, piece: Piece::Whole }
     }
 
     pub(crate) const fn whole(&self) -> &Rectangle {
@@ -84,6 +92,11 @@ impl Work {
         }
     }
 
+    /// Another operation on the same part.
+    pub(crate) const fn turned(self, operation: Operation) -> Self {
+        Self { operation, ..self }
+    }
+
     /// The work on the next fault unit; `None` where this was the last, or all was done at once.
     pub(crate) fn next_piece(&self) -> Option<Self> {
         match self.piece {
@@ -105,7 +118,11 @@ impl Work {
     }
 
     pub(crate) const fn buffers(&self, slot: SlotIndex) -> Buffers {
-        Buffers { slot, request: self.request, operation: self.operation }
+        let request = match self.origin {
+            Origin::Request(request) => Some(request),
+            Origin::Pass(_) => None,
+        };
+        Buffers { slot, request, operation: self.operation }
     }
 
     #[inline]

@@ -135,7 +135,9 @@ pub(crate) fn named_lost(sim: &Sim<'_>, answer: &Answered) -> Vec<u64> {
             Event::RangeLost { .. }
             | Event::MemberFailed { .. }
             | Event::ArrayFailed
-            | Event::BlockRewritten { .. } => 0..0,
+            | Event::BlockRewritten { .. }
+            | Event::PassEnded { .. }
+            | Event::NotCompared { .. } => 0..0,
         })
         .collect()
 }

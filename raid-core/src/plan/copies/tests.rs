@@ -50,6 +50,27 @@ fn judge(states: &[Is], at: Snapshot) {
             Err(error) => assert!(!keeps && error == NoPlan::Unrecoverable),
         }
     }
+    let stale = at.unreadable.difference(at.faulted).difference(at.unwritable);
+    match (plan.rebuild(), valid) {
+        (Ok(rebuild), _) if stale.is_empty() => assert_eq!(rebuild, Plan::NOTHING),
+        (Ok(rebuild), Some(first)) => {
+            assert_eq!((rebuild.reads, rebuild.block), (MemberSet::only(first), first));
+            assert_eq!(rebuild.writes, stale.union(at.faulted));
+        }
+        (Ok(rebuild), None) => panic!("made up: {rebuild:?}"),
+        (Err(error), first) => {
+            assert!(!stale.is_empty() && first.is_none() && error == NoPlan::Unrecoverable);
+        }
+    }
+    match (plan.rewrite(), valid) {
+        (Ok(rewrite), Some(first)) => {
+            assert_eq!((rewrite.reads, rewrite.block), (MemberSet::only(first), first));
+            let others = copies.difference(at.unreadable).union(at.faulted);
+            assert_eq!(rewrite.writes, others.difference(MemberSet::only(first)));
+        }
+        (Err(error), None) => assert_eq!(error, NoPlan::Unrecoverable),
+        (other, _) => panic!("{other:?}"),
+    }
     let whole = states.iter().all(|is| *is == Is::Valid) && states.len() > 1;
     assert_eq!(plan.check().is_ok(), whole);
 }

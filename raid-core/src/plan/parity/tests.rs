@@ -175,7 +175,7 @@ struct Buffers<'c> {
 }
 
 use crate::host::Durability;
-use crate::plan::Operation;
+use crate::plan::{Operation, Sync};
 
 impl Buffers<'_> {
     fn before(&mut self, member: MemberIndex) -> &mut Option<Form> {
@@ -183,7 +183,7 @@ impl Buffers<'_> {
             Operation::Read(Transfer::Direct) if self.case.covered().contains(member) => {
                 &mut self.caller[member.index()]
             }
-            Operation::Read(_) | Operation::Write(..) | Operation::Check => {
+            Operation::Read(_) | Operation::Write(..) | Operation::Check | Operation::Sync(_) => {
                 &mut self.lanes[member.index()]
             }
         }
@@ -197,7 +197,7 @@ impl Buffers<'_> {
             Operation::Read(Transfer::Direct) if self.case.covered().contains(member) => {
                 self.caller[member.index()]
             }
-            Operation::Read(_) | Operation::Write(..) | Operation::Check => {
+            Operation::Read(_) | Operation::Write(..) | Operation::Check | Operation::Sync(_) => {
                 self.lanes[member.index()]
             }
         };
@@ -247,9 +247,10 @@ impl Buffers<'_> {
                 for member in covered {
                     self.lanes[member.index()] = match self.operation {
                         Operation::Write(Source::Zeroes, _) => Some(ZERO),
-                        Operation::Read(_) | Operation::Write(..) | Operation::Check => {
-                            self.caller[member.index()]
-                        }
+                        Operation::Read(_)
+                        | Operation::Write(..)
+                        | Operation::Check
+                        | Operation::Sync(_) => self.caller[member.index()],
                     };
                 }
             }
@@ -328,7 +329,9 @@ fn carry_out<'c>(case: &'c Case, operation: Operation, plan: &Plan) -> Buffers<'
             {
                 Some(case.wanted(Source::Direct, member))
             }
-            Operation::Read(_) | Operation::Write(..) | Operation::Check => None,
+            Operation::Read(_) | Operation::Write(..) | Operation::Check | Operation::Sync(_) => {
+                None
+            }
         }
     });
     let unserved = plan.unserved;
@@ -424,6 +427,59 @@ fn judge_check(case: &Case) {
     }
 }
 
+fn judge_rebuild(case: &Case) {
+    let data = |data: DataIndex| unit(usize::from(data.0));
+    let wanted = |member| match case.row.role(member).unwrap() {
+        Role::Data(number) => data(number),
+        role @ (Role::P | Role::Q) => case.parity(role, data),
+    };
+    let targets = case.places(|is| matches!(is, Is::Stale | Is::Faulted));
+    let stale = case.places(|is| is == Is::Stale);
+    let Ok(plan) = case.plan().rebuild() else {
+        let known = targets.into_iter().all(|member| case.can_be_known(wanted(member)));
+        assert!(!stale.is_empty() && !known, "this row could be rebuilt");
+        return;
+    };
+    if stale.is_empty() {
+        assert_eq!(plan, Plan::NOTHING);
+        return;
+    }
+    assert_eq!(plan.writes, targets);
+    let buffers = carry_out(case, Operation::Sync(Sync::Rebuild), &plan);
+    for member in targets {
+        assert_eq!(buffers.after(member), wanted(member), "{member:?} of {plan:?}");
+    }
+}
+
+fn judge_rewrite(case: &Case) {
+    let data = |data: DataIndex| unit(usize::from(data.0));
+    let live = case.row.parity_places().difference(case.snapshot().unwritable);
+    let known =
+        case.row.data_places().into_iter().all(|member| case.can_be_known(case.old(member)));
+    let Ok(plan) = case.plan().rewrite() else {
+        assert!(!live.is_empty() && !known, "this row could be rewritten");
+        return;
+    };
+    if live.is_empty() {
+        assert_eq!(plan, Plan::NOTHING);
+        return;
+    }
+    assert!(known, "made up: {plan:?}");
+    let buffers = carry_out(case, Operation::Sync(Sync::Rewrite), &plan);
+    for member in plan.writes {
+        match case.row.role(member).unwrap() {
+            Role::Data(number) => {
+                assert_eq!(case.states[member.index()], Is::Faulted);
+                assert_eq!(buffers.after(member), data(number));
+            }
+            role @ (Role::P | Role::Q) => {
+                assert_eq!(buffers.after(member), case.parity(role, data));
+            }
+        }
+    }
+    assert!(live.difference(plan.writes).is_empty(), "all parity is written");
+}
+
 /// Every case of one row. How many there were.
 fn every_case(layout: Layout, members: u8, row: u64) -> u64 {
     let shape =
@@ -446,6 +502,11 @@ fn every_case(layout: Layout, members: u8, row: u64) -> u64 {
                 }
                 judge_check(&case);
                 cases += 6;
+                if cover == 1 {
+                    judge_rebuild(&case);
+                    judge_rewrite(&case);
+                    cases += 2;
+                }
             }
         }
     }
@@ -458,7 +519,7 @@ const LEFT6: Layout = Layout::Raid6(Raid6Layout::LeftSymmetric);
 #[test]
 fn every_plan_for_one_parity_is_right() {
     let cases = every_case(LEFT, 3, 0) + every_case(LEFT, 4, 1) + every_case(LEFT, 5, 3);
-    assert_eq!(cases + every_case(Layout::Raid4, 4, 0), 229_632);
+    assert_eq!(cases + every_case(Layout::Raid4, 4, 0), 236_032);
 }
 
 #[test]
@@ -466,5 +527,5 @@ fn every_plan_for_two_parities_is_right() {
     let cases = every_case(LEFT6, 4, 0) + every_case(LEFT6, 5, 2);
     let others = every_case(Layout::Raid6(Raid6Layout::RightAsymmetric), 5, 4)
         + every_case(Layout::Raid6(Raid6Layout::DdfNContinue), 5, 1);
-    assert_eq!(cases + others, 267_264);
+    assert_eq!(cases + others, 280_576);
 }

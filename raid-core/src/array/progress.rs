@@ -1,0 +1,154 @@
+//! How members and marks change while the array is at work: a device takes a place, a pass gets on.
+
+use super::{Access, Array, Fate, Seat, whole_blocks};
+use crate::members::{MemberSet, MemberState};
+use crate::metadata::Consistency;
+use crate::units::{DeviceIndex, Generation, MemberIndex, Sectors};
+
+/// Why a device cannot take a place. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SeatRefusal {
+    /// The array has no such place, or a member sits there. Choose a place that lacks one.
+    Taken(MemberIndex),
+    /// The device sits at a place already.
+    DeviceTwice(DeviceIndex),
+    /// The member is not said to be rebuilding: one that comes into a started array never holds all
+    /// that was written.
+    State,
+    /// The device's data does not start at a multiple of the array's logical block.
+    DataOffset {
+        /// Sectors in that block.
+        block: Sectors,
+    },
+    /// The device takes less in one command than the array was started with. Stop the array and
+    /// start it with the device.
+    Limits,
+    /// The array was set up to be read only.
+    ReadOnly,
+    /// The array has failed.
+    ArrayFailed,
+}
+
+impl core::fmt::Display for SeatRefusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Taken(member) => write!(f, "place {} is not free", member.0),
+            Self::DeviceTwice(device) => write!(f, "device {} sits at a place already", device.0),
+            Self::State => f.write_str("a member that comes in has to be rebuilt"),
+            Self::DataOffset { block } => {
+                write!(f, "its data does not start at a multiple of {} sectors", block.0)
+            }
+            Self::Limits => {
+                f.write_str("it takes less in one command than the array was started with")
+            }
+            Self::ReadOnly => f.write_str("the array is read only"),
+            Self::ArrayFailed => f.write_str("the array has failed"),
+        }
+    }
+}
+
+impl core::error::Error for SeatRefusal {}
+
+impl Array {
+    /// Members that are being rebuilt, or wait for it.
+    pub(crate) const fn rebuilding(&self) -> MemberSet {
+        self.rebuilding
+    }
+
+    /// Up to where all of these members that are being rebuilt are valid; `None` if none is.
+    pub(crate) fn rebuilt_to(&self, members: MemberSet) -> Option<Sectors> {
+        let marks = self.rebuilding.intersection(members).into_iter();
+        marks
+            .filter_map(|member| match self.seat(member)?.state {
+                MemberState::Rebuilding { valid_to } => Some(valid_to),
+                MemberState::InSync | MemberState::Failed | MemberState::Missing => None,
+            })
+            .min()
+    }
+
+    /// Up to where parity and copies are known to agree with the data; `None` if everywhere.
+    pub(crate) const fn resynced_to(&self) -> Option<Sectors> {
+        match self.vouched {
+            Consistency::Clean => None,
+            Consistency::InSyncTo(mark) => Some(mark),
+        }
+    }
+
+    /// Gives a place that lacks a member to a device. The generation that says so.
+    pub(crate) fn take_in(
+        &mut self,
+        member: MemberIndex,
+        seat: Seat,
+    ) -> Result<Generation, SeatRefusal> {
+        match (self.access, self.fate) {
+            (Access::ReadOnly, _) => return Err(SeatRefusal::ReadOnly),
+            (Access::ReadWrite, Fate::Failed) => return Err(SeatRefusal::ArrayFailed),
+            (Access::ReadWrite, Fate::Serving) => {}
+        }
+        let MemberState::Rebuilding { valid_to } = seat.state else {
+            return Err(SeatRefusal::State);
+        };
+        if !self.absent.contains(member) {
+            return Err(SeatRefusal::Taken(member));
+        }
+        let seated = |other: &MemberIndex| self.seat(*other).map(|other| other.device);
+        if self.present().into_iter().filter_map(|other| seated(&other)).any(|d| d == seat.device) {
+            return Err(SeatRefusal::DeviceTwice(seat.device));
+        }
+        let block = self.limits.logical_block();
+        if seat.data_offset.0.checked_rem(block.0) != Some(0) {
+            return Err(SeatRefusal::DataOffset { block });
+        }
+        let limits = seat.limits.validated().map_err(|_| SeatRefusal::Limits)?;
+        if self.limits.stacked(limits) != self.limits {
+            return Err(SeatRefusal::Limits);
+        }
+        let valid_to = whole_blocks(valid_to, &self.limits);
+        let place = self.seats.get_mut(member.index()).ok_or(SeatRefusal::Taken(member))?;
+        *place = Some(Seat { state: MemberState::Rebuilding { valid_to }, ..seat });
+        self.absent.remove(member);
+        self.rebuilding.insert(member);
+        Ok(self.writer.want())
+    }
+
+    /// These members are valid up to the mark.
+    pub(crate) fn rebuild_reached(&mut self, members: MemberSet, mark: Sectors) {
+        let mark = whole_blocks(mark, &self.limits);
+        for member in self.rebuilding.intersection(members) {
+            let seat = self.seats.get_mut(member.index()).and_then(Option::as_mut);
+            if let Some(MemberState::Rebuilding { valid_to }) = seat.map(|seat| &mut seat.state) {
+                *valid_to = mark.max(*valid_to);
+            }
+        }
+    }
+
+    /// These members are valid everywhere. The generation that says so.
+    pub(crate) fn rebuild_finished(&mut self, members: MemberSet) -> Generation {
+        for member in self.rebuilding.intersection(members) {
+            if let Some(seat) = self.seats.get_mut(member.index()).and_then(Option::as_mut) {
+                seat.state = MemberState::InSync;
+            }
+            self.rebuilding.remove(member);
+        }
+        let generation = self.writer.want();
+        self.rebuilt = Some(generation);
+        generation
+    }
+
+    /// Parity and copies agree with the data up to the mark.
+    pub(crate) fn resync_reached(&mut self, mark: Sectors) {
+        match &mut self.vouched {
+            Consistency::Clean => {}
+            Consistency::InSyncTo(reached) => {
+                *reached = whole_blocks(mark, &self.limits).max(*reached);
+            }
+        }
+    }
+
+    /// Parity and copies agree with the data everywhere. The generation that says so.
+    pub(crate) fn resync_finished(&mut self) -> Generation {
+        self.vouched = Consistency::Clean;
+        self.writer.want()
+    }
+}

@@ -1,0 +1,255 @@
+//! Background passes: one walk over the array at a time, and one value that says what it is doing.
+//!
+//! ```text
+//!             a record         pieces, in slots of their own
+//!  Idle  ->   Fence     ->     Walk     ->   Drain   ->   Settle   ->   Idle (finished)
+//!             waits for        begun in      no new       waits for     Parked (asked for)
+//!             the spare's      order         pieces       its record    Stopped (why)
+//!             role
+//! ```
+//!
+//! A pass never begins anew by itself: it ends, parks with its position, or stops once with its
+//! reason, and the next one is the host's to start.
+
+mod walk;
+
+pub(crate) use walk::{Next, Piece, Walk};
+
+use crate::members::MemberSet;
+use crate::units::{Generation, Sectors};
+
+/// What a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PassKind {
+    /// After an unclean stop: parity and copies are made to agree with the data.
+    Resync,
+    /// All members that are being rebuilt get their blocks, all in one walk.
+    Recovery,
+    /// Parity and copies are compared with the data. Nothing is changed.
+    Check,
+    /// As a check; what does not agree is made to.
+    Repair,
+}
+
+impl PassKind {
+    /// As md calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resync => "resync",
+            Self::Recovery => "recovery",
+            Self::Check => "check",
+            Self::Repair => "repair",
+        }
+    }
+}
+
+/// What the array is doing besides its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activity {
+    /// Nothing.
+    Idle,
+    /// A pass is at work.
+    Running(PassReport),
+    /// A pass ended before its end. It goes on from its position when it is started again.
+    Halted(PassReport, Halt),
+}
+
+/// How far a pass has come, and what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PassReport {
+    /// What it is for.
+    pub kind: PassKind,
+    /// Everything before this is done: sectors of each member; for a resync, check or repair of
+    /// levels 0 and 10, sectors of the array.
+    pub position: Sectors,
+    /// Where it ends, in the same measure.
+    pub end: Sectors,
+    /// Sectors in 4 KiB units that disagreed, counted once for each unit of a row. A resync and a
+    /// repair made them agree.
+    pub mismatched: Sectors,
+    /// Sectors of rows that a check or repair could not read and so did not compare.
+    pub unread: Sectors,
+}
+
+/// Why a pass stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StopReason {
+    /// Every member that was to be rebuilt is lost.
+    TargetLost,
+    /// A member was lost on whose blocks the pass counted.
+    MemberLost,
+    /// A block cannot be read and not be reconstructed. The array's fate there.
+    Unrecoverable {
+        /// Where on the members the row or chunk starts.
+        at: Sectors,
+    },
+    /// A device called a command malformed or unsupported. The host's to mend.
+    Rejected,
+    /// The array has failed.
+    ArrayFailed,
+}
+
+impl core::fmt::Display for StopReason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::TargetLost => f.write_str("the member that was being rebuilt is lost"),
+            Self::MemberLost => f.write_str("a member was lost"),
+            Self::Unrecoverable { at } => {
+                write!(f, "sector {} of the members cannot be read and not be reconstructed", at.0)
+            }
+            Self::Rejected => f.write_str("a device refused a command"),
+            Self::ArrayFailed => f.write_str("the array has failed"),
+        }
+    }
+}
+
+/// Why a pass is not started. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PassRefusal {
+    /// A pass is at work. Park it, or wait for its end.
+    Running,
+    /// No slot was set aside for background work.
+    NoSlots,
+    /// The array was set up to be read only.
+    ReadOnly,
+    /// The array has failed.
+    ArrayFailed,
+    /// No member is being rebuilt, or parity agrees with the data everywhere.
+    NothingToDo,
+    /// The level keeps nothing to compare.
+    NoRedundancy,
+    /// A member is missing, or not rebuilt: rebuild it first.
+    Degraded,
+}
+
+impl core::fmt::Display for PassRefusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Running => "a pass is at work already; park it, or wait for its end",
+            Self::NoSlots => "no slot is set aside for background work",
+            Self::ReadOnly => "the array is read only",
+            Self::ArrayFailed => "the array has failed",
+            Self::NothingToDo => "there is nothing to do: no member to rebuild, nothing to resync",
+            Self::NoRedundancy => "the level keeps nothing to compare",
+            Self::Degraded => "a member is missing or not rebuilt; rebuild it first",
+        })
+    }
+}
+
+impl core::error::Error for PassRefusal {}
+
+/// The state of the array's pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Pass {
+    Idle,
+    Fence(Fence),
+    Walk(Walk),
+    Drain(Drain),
+    Settle(Settle),
+    Rest(Rest),
+}
+
+/// Waits for what has to be on record before the first piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fence {
+    pub(crate) walk: Walk,
+    pub(crate) until: Generation,
+}
+
+/// Begins no more pieces; waits for those alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Drain {
+    pub(crate) walk: Walk,
+    pub(crate) end: PassEnd,
+}
+
+/// Waits until its end is on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Settle {
+    pub(crate) report: PassReport,
+    pub(crate) end: PassEnd,
+    pub(crate) until: Generation,
+}
+
+/// Stands at its position until the host starts the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Rest {
+    pub(crate) report: PassReport,
+    pub(crate) halt: Halt,
+}
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PassEnd {
+    /// At its end: all is done and on record.
+    Finished,
+    /// Before.
+    Halted(Halt),
+}
+
+/// How a pass ended before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Halt {
+    /// The host asked for it.
+    Parked,
+    /// It could not go on.
+    Stopped(StopReason),
+}
+
+/// What a pass counts on for as long as it walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Course {
+    pub(crate) kind: PassKind,
+    /// Members that it rebuilds.
+    pub(crate) rebuilding: MemberSet,
+    /// Members that were lost when it started.
+    pub(crate) absent: MemberSet,
+}
+
+/// How often a recovery puts its position on record, at least: the sixteenth part of the walk, or
+/// 4 GiB of each member.
+const CHECKPOINT_PARTS: u64 = 16;
+const CHECKPOINT_SECTORS_MAX: Sectors = Sectors(8 << 20);
+
+impl Pass {
+    /// What the array is doing, as a host sees it.
+    pub(crate) const fn activity(&self) -> Activity {
+        match self {
+            Self::Idle => Activity::Idle,
+            Self::Fence(Fence { walk, .. })
+            | Self::Walk(walk)
+            | Self::Drain(Drain { walk, .. }) => Activity::Running(walk.report),
+            Self::Settle(settle) => Activity::Running(settle.report),
+            Self::Rest(Rest { report, halt }) => Activity::Halted(*report, *halt),
+        }
+    }
+
+    /// The walk, while pieces of it may be alive.
+    pub(crate) const fn walk(&mut self) -> Option<&mut Walk> {
+        match self {
+            Self::Fence(Fence { walk, .. })
+            | Self::Walk(walk)
+            | Self::Drain(Drain { walk, .. }) => Some(walk),
+            Self::Idle | Self::Settle(_) | Self::Rest(_) => None,
+        }
+    }
+
+    /// Begins no more pieces. What ends the pass first is what it ends by.
+    pub(crate) const fn halt(&mut self, halt: Halt) {
+        match *self {
+            Self::Fence(Fence { walk, .. }) | Self::Walk(walk) => {
+                *self = Self::Drain(Drain { walk, end: PassEnd::Halted(halt) });
+            }
+            // Only a pass that thought itself finished can still fail.
+            Self::Drain(Drain { walk, end: PassEnd::Finished }) => {
+                *self = Self::Drain(Drain { walk, end: PassEnd::Halted(halt) });
+            }
+            Self::Drain(Drain { end: PassEnd::Halted(_), .. })
+            | Self::Idle
+            | Self::Settle(_)
+            | Self::Rest(_) => {}
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Passes over members that fail: they go on, or stop once and say why.
+
+use raid_core::engine::{Activity, Fate, Halt, PassEnd, PassKind, StopReason};
+use raid_core::host::{Event, Fault};
+use raid_core::members::{MemberSet, MemberState};
+use raid_core::metadata::Consistency;
+use raid_core::units::{MemberIndex, Sectors};
+use raid_sim::host::Waits;
+use raid_sim::order::{Order, Random};
+use raid_sim::rules::{Action, Rule};
+use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim};
+
+use crate::arrays::{self, CHUNK, ROWS};
+
+fn stops(sim: &Sim<'_>) -> Vec<PassEnd> {
+    let end = |event| match event {
+        Event::PassEnded { end, .. } => Some(end),
+        Event::MemberFailed { .. }
+        | Event::ArrayFailed
+        | Event::BlockRewritten { .. }
+        | Event::NotCompared { .. }
+        | Event::RangeLost { .. } => None,
+    };
+    sim.host.events().filter_map(end).collect()
+}
+
+#[test]
+fn any_member_gone_at_any_command_of_a_recovery_ends_it_once() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members);
+        let content = arrays::content(&blueprint, 1);
+        for gone in 0..members {
+            for after in (0..60).step_by(3) {
+                let mut devices = blueprint.devices(&content);
+                arrays::spoil(&mut devices, &[1], 0);
+                devices[usize::from(gone)].rules.push(Rule::gone_after(after));
+                let damaged = arrays::rebuilding(blueprint.clone(), &[1], 0);
+                let mut lent = Lent::to(&damaged);
+                let mut sim = Sim::made(&damaged, &mut lent, devices);
+                sim.order = Order::Random(Random::new(after));
+                sim.engine.start_pass(PassKind::Recovery).unwrap();
+                sim.run();
+                let (report, end) = sim.pass_ended().unwrap();
+                assert_eq!(stops(&sim).len(), 1);
+                let finished = end == PassEnd::Finished;
+                if finished {
+                    arrays::assert_holds(&blueprint, &sim, &content);
+                }
+                match (sim.engine.fate(), end) {
+                    (Fate::Serving, PassEnd::Finished) => {}
+                    (Fate::Serving, PassEnd::Halted(Halt::Stopped(reason))) => {
+                        assert_eq!(reason, StopReason::TargetLost, "{layout:?} {gone} {after}");
+                        assert_eq!(gone, 1);
+                        let halt = Halt::Stopped(reason);
+                        assert_eq!(sim.engine.activity(), Activity::Halted(report, halt));
+                    }
+                    (Fate::Failed, PassEnd::Halted(Halt::Stopped(StopReason::ArrayFailed))) => {}
+                    // A member lost when all was rebuilt: the array failed or it did not.
+                    (Fate::Failed, PassEnd::Finished) => {}
+                    (fate, end) => panic!("{layout:?} {gone} {after}: {fate:?} {end:?}"),
+                }
+                // Whoever is not lost for good is read; what is read is right.
+                let lost = sim.host.lost();
+                if sim.engine.fate() == Fate::Serving {
+                    let void = match sim.engine.member_state(MemberIndex(1)) {
+                        MemberState::InSync => lost,
+                        MemberState::Rebuilding { .. }
+                        | MemberState::Failed
+                        | MemberState::Missing => lost.union(arrays::set(&[1])),
+                    };
+                    let devices = sim.host.devices.clone();
+                    let read = raid_sim::sim::read_back(&blueprint, devices, void);
+                    assert!(read.as_ref() == Ok(&content), "{layout:?} {gone} {after}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_that_no_member_has_stops_a_recovery_there_and_nothing_is_made_up() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members);
+        let content = arrays::content(&blueprint, 2);
+        let mut devices = blueprint.devices(&content);
+        let bytes = usize::try_from(ROWS * CHUNK).unwrap() * 512;
+        let right = devices[1].medium.stored(DATA_OFFSET, bytes).to_vec();
+        arrays::spoil(&mut devices, &[1], 0);
+        let garbage = devices[1].medium.stored(DATA_OFFSET, bytes).to_vec();
+        // One unit of one row is unreadable wherever it lies.
+        for device in &mut devices {
+            device.medium.spoil(DATA_OFFSET + 2 * CHUNK..DATA_OFFSET + 2 * CHUNK + 8, Fault::Media);
+            device.rules.push(
+                Rule::on(&[Action::Read], Fault::Media)
+                    .at(DATA_OFFSET + 2 * CHUNK..DATA_OFFSET + 2 * CHUNK + 8),
+            );
+        }
+        let blueprint = arrays::rebuilding(blueprint, &[1], 0);
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, devices);
+        let (report, end) = sim.pass(PassKind::Recovery);
+        let PassEnd::Halted(Halt::Stopped(StopReason::Unrecoverable { at })) = end else {
+            panic!("{layout:?}: {end:?}");
+        };
+        assert!(report.position <= at, "{layout:?}: {report:?} {at:?}");
+        assert!(at.0 < ROWS * CHUNK);
+        assert_eq!(stops(&sim).len(), 1);
+        assert_eq!(sim.engine.fate(), Fate::Serving);
+        let now = sim.host.devices[1].medium.stored(DATA_OFFSET, bytes).to_vec();
+        let sectors = now.chunks(512).zip(garbage.chunks(512)).zip(right.chunks(512));
+        for (number, ((now, garbage), right)) in sectors.enumerate() {
+            assert!(now == garbage || now == right, "{layout:?}: sector {number} is made up");
+        }
+        // It can be started again, and stops there again: never by itself.
+        let (_, again) = sim.pass(PassKind::Recovery);
+        assert_eq!(again, end);
+        assert_eq!(stops(&sim).len(), 2);
+    }
+}
+
+#[test]
+fn a_member_lost_in_a_resync_stops_it_where_parity_is_not_known() {
+    for (layout, members) in arrays::layouts() {
+        for gone in 0..members {
+            for after in [0, 5, 11] {
+                let blueprint = Blueprint {
+                    consistency: Consistency::InSyncTo(Sectors(0)),
+                    ..arrays::blueprint(layout, members)
+                };
+                let content = arrays::content(&blueprint, 3);
+                let mut devices = blueprint.devices(&content);
+                devices[usize::from(gone)].rules.push(Rule::gone_after(after));
+                let mut lent = Lent::to(&blueprint);
+                let mut sim = Sim::made(&blueprint, &mut lent, devices);
+                sim.host.waits = Waits::ForItsOwn;
+                let (report, end) = sim.pass(PassKind::Resync);
+                let reasons = [StopReason::MemberLost, StopReason::ArrayFailed];
+                match end {
+                    PassEnd::Halted(Halt::Stopped(reason)) => assert!(reasons.contains(&reason)),
+                    PassEnd::Halted(Halt::Parked) | PassEnd::Finished => panic!("{end:?}"),
+                }
+                assert!(report.position <= report.end);
+                let record = sim.host.last_record();
+                assert!(record.is_none_or(|record| record.consistency != Consistency::Clean));
+            }
+        }
+    }
+}
+
+#[test]
+fn bad_sectors_within_the_redundancy_are_mended_on_the_way() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint =
+            Blueprint { consistency: Consistency::Clean, ..arrays::blueprint(layout, members) };
+        let content = arrays::content(&blueprint, 4);
+        for kind in [PassKind::Repair, PassKind::Check] {
+            let mut devices = blueprint.devices(&content);
+            devices[0].medium.spoil(DATA_OFFSET + 3..DATA_OFFSET + 4, Fault::Media);
+            let last = usize::from(members) - 1;
+            let at = DATA_OFFSET + 3 * CHUNK;
+            devices[last].medium.spoil(at + 9..at + 12, Fault::Integrity);
+            let mut lent = Lent::to(&blueprint);
+            let mut sim = Sim::made(&blueprint, &mut lent, devices);
+            let (report, end) = sim.pass(kind);
+            assert_eq!(end, PassEnd::Finished, "{layout:?}");
+            assert_eq!(report.mismatched, Sectors(0));
+            match kind {
+                PassKind::Check => assert_eq!(report.unread, Sectors(16)),
+                PassKind::Repair | PassKind::Resync | PassKind::Recovery => {
+                    assert_eq!(report.unread, Sectors(0));
+                    let read = raid_sim::sim::read_back(
+                        &blueprint,
+                        sim.host.devices.clone(),
+                        MemberSet::NONE,
+                    );
+                    assert!(read == Ok(content.clone()));
+                    let (report, _) = sim.pass(PassKind::Check);
+                    assert_eq!((report.unread, report.mismatched), (Sectors(0), Sectors(0)));
+                }
+            }
+        }
+    }
+}
