@@ -13,7 +13,9 @@
 use core::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use raid_core::engine::{Access, Dirty, Engine, Memory, Progress, RequestSlot, Seat, Setup, Slot};
+use raid_core::engine::{
+    Access, Dirty, Engine, Memory, Progress, ReadsFrom, RequestSlot, Seat, Setup, Slot,
+};
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Raid6Layout, Shape};
 use raid_core::host::{
     Answer, Busy, Command, Completion, Durability, Failure, Host, RequestId, Token,
@@ -81,6 +83,7 @@ impl<'m> Bench<'m> {
                 state: MemberState::InSync,
                 data_offset: DeviceSector(2048),
                 limits: IoLimits::RELAXED,
+                reads: ReadsFrom::Freely,
             })
         });
         let setup = Setup {

@@ -8,7 +8,8 @@
 
 use arbitrary::Arbitrary;
 use raid_core::engine::{
-    Access, Dirty, Engine, Fate, Memory, Progress, Refusal, RequestSlot, Seat, Setup, Slot,
+    Access, Dirty, Engine, Fate, Memory, Progress, ReadsFrom, Refusal, RequestSlot, Seat, Setup,
+    Slot,
 };
 use raid_core::geometry::{
     Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread,
@@ -295,6 +296,7 @@ impl Setting {
             state: MemberState::InSync,
             data_offset: DATA_OFFSET,
             limits: IoLimits { transfer_max, ..IoLimits::RELAXED },
+            reads: ReadsFrom::Freely,
         };
         let mut seats: Vec<_> = (0..members).map(|member| Some(seat(member))).collect();
         let mut setting = Self {

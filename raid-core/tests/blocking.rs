@@ -8,7 +8,7 @@
 )]
 
 use raid_core::blocking::{Array, BlockDevice, Keeper, Parts};
-use raid_core::engine::{Access, Dirty, Memory, RequestSlot, Seat, Setup, Slot};
+use raid_core::engine::{Access, Dirty, Memory, ReadsFrom, RequestSlot, Seat, Setup, Slot};
 use raid_core::geometry::{
     Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread,
 };
@@ -98,6 +98,7 @@ fn with_array(
         state: MemberState::InSync,
         data_offset: DATA_OFFSET,
         limits: IoLimits::RELAXED,
+        reads: ReadsFrom::Freely,
     };
     let seats: Vec<_> = (0..geometry.members())
         .map(|member| (Some(member) != lost).then(|| seat(member)))

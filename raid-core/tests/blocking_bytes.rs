@@ -8,7 +8,9 @@
 )]
 
 use raid_core::blocking::{Array, BlockDevice, Error, Keeper, Parts};
-use raid_core::engine::{Access, Dirty, Memory, Refusal, RequestSlot, Seat, Setup, Slot};
+use raid_core::engine::{
+    Access, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, Seat, Setup, Slot,
+};
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{Durability, Event, Failure, Fault};
 use raid_core::io_limits::IoLimits;
@@ -90,6 +92,7 @@ fn with_array<R>(devices: &mut [Ram], work: impl FnOnce(&mut Array<'_, Ram, Lost
         state: MemberState::InSync,
         data_offset: DeviceSector(0),
         limits: devices[usize::from(member)].limits(),
+        reads: ReadsFrom::Freely,
     };
     let seats: Vec<_> = (0..MEMBERS).map(|member| Some(seat(member))).collect();
     let setup = Setup {

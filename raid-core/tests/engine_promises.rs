@@ -10,7 +10,8 @@
 )]
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Fate, Memory, Progress, RequestSlot, Seat, Setup, SetupError, Slot,
+    Access, Dirty, Engine, Fate, Memory, Progress, ReadsFrom, RequestSlot, Seat, Setup, SetupError,
+    Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{
@@ -100,7 +101,7 @@ fn seats(states: &[MemberState], limits: IoLimits) -> Vec<Option<Seat>> {
         .zip(states)
         .map(|(number, state)| {
             let (device, data_offset) = (DeviceIndex(number), DeviceSector(64));
-            Some(Seat { device, state: *state, data_offset, limits })
+            Some(Seat { device, state: *state, data_offset, limits, reads: ReadsFrom::Freely })
         })
         .collect()
 }

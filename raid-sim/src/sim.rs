@@ -1,8 +1,8 @@
 //! An engine over simulated members, driven to the end.
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress, Refusal,
-    RequestSlot, Seat, Setup, SetupError, Slot,
+    Access, Dirty, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress, ReadsFrom,
+    Refusal, RequestSlot, Seat, Setup, SetupError, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Shape};
 use raid_core::host::{Command, Completion, Durability, Event, Misuse, RequestId, Token};
@@ -60,6 +60,7 @@ impl Blueprint {
             state: MemberState::InSync,
             data_offset: DeviceSector(DATA_OFFSET),
             limits: IoLimits::RELAXED,
+            reads: ReadsFrom::Freely,
         };
         Self {
             geometry: Geometry::new(shape).expect("a possible shape"),

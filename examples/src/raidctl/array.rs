@@ -12,8 +12,8 @@ use raid_core::geometry::Geometry;
 use raid_core::host::Event;
 use raid_core::limits::{LANE_SECTORS_MAX, MEMBERS_MAX};
 use raid_core::md::{
-    Assembly, BadBlocks, CANDIDATES_MAX, Candidate, DeviceRole, LeftOut, Superblock, Timestamp,
-    WriteLog, assemble,
+    Assembly, BadBlocks, CANDIDATES_MAX, Candidate, DeviceFlags, DeviceRole, LeftOut, Superblock,
+    Timestamp, WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Record;
@@ -233,6 +233,15 @@ pub(crate) struct Workshop<D> {
     lanes: Vec<u8>,
 }
 
+/// Whether copies are read from a device like from any other.
+const fn reads_from(flags: DeviceFlags) -> engine::ReadsFrom {
+    if flags.contains(DeviceFlags::WRITE_MOSTLY) {
+        engine::ReadsFrom::AsLast
+    } else {
+        engine::ReadsFrom::Freely
+    }
+}
+
 /// Where a device's superblock lies, and its number.
 const fn md_seat(superblock: &Superblock) -> MdSeat {
     MdSeat { superblock: superblock.super_offset, number: superblock.dev_number }
@@ -263,6 +272,7 @@ impl<D: BlockDevice> Workshop<D> {
                     state: seat.state,
                     data_offset: seat.data_offset,
                     limits: devices.get(device).map_or(RELAXED, D::limits),
+                    reads: reads_from(seat.device_flags),
                 }
             });
             seats.push(seat);

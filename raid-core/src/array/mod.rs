@@ -1,10 +1,11 @@
 //! The array as the engine knows it: its shape, who sits where, who is lost, what is on record.
 
+mod balance;
 mod progress;
 mod setup;
 
 pub use progress::SeatRefusal;
-pub use setup::{Access, Dirty, Seat, Setup, SetupError};
+pub use setup::{Access, Dirty, ReadsFrom, Seat, Setup, SetupError};
 
 use crate::batch::Results;
 use crate::geometry::{CopyGeometry, Geometry};
@@ -18,6 +19,7 @@ use crate::rectangle::{Rectangle, Span};
 use crate::units::{
     ChunkIndex, DeviceIndex, DeviceSector, FAULT_UNIT, Generation, MemberIndex, Sectors,
 };
+use balance::Balance;
 
 /// The state of one array.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +30,9 @@ pub(crate) struct Array {
     absent: MemberSet,
     /// Places whose member is valid up to a mark only.
     rebuilding: MemberSet,
+    /// Places whose member is read only where no other copy is left.
+    written_mostly: MemberSet,
+    pub(crate) balance: Balance,
     fate: Fate,
     access: Access,
     dirty: Dirty,
@@ -121,6 +126,8 @@ impl Array {
             seats,
             absent,
             rebuilding,
+            written_mostly: balance::written_mostly(setup.seats),
+            balance: Balance::new(),
             fate: Fate::Serving,
             access: setup.access,
             dirty: setup.dirty,
@@ -245,7 +252,12 @@ impl Array {
             Access::ReadOnly => self.geometry.all_members(),
             Access::ReadWrite => self.absent,
         };
-        Snapshot { unreadable, unwritable, faulted, redundancy: self.redundancy(rectangle) }
+        let redundancy = self.redundancy(rectangle);
+        let preferred = match redundancy {
+            Redundancy::InSync => self.preferred(rectangle, unreadable),
+            Redundancy::Unknown => None,
+        };
+        Snapshot { unreadable, unwritable, faulted, redundancy, preferred }
     }
 
     fn validity(&self, rectangle: &Rectangle, member: MemberIndex) -> Validity {

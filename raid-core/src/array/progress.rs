@@ -1,6 +1,6 @@
 //! How members and marks change while the array is at work: a device takes a place, a pass gets on.
 
-use super::{Access, Array, Fate, Seat, whole_blocks};
+use super::{Access, Array, Fate, ReadsFrom, Seat, whole_blocks};
 use crate::members::{MemberSet, MemberState};
 use crate::metadata::Consistency;
 use crate::units::{DeviceIndex, Generation, MemberIndex, Sectors};
@@ -109,6 +109,10 @@ impl Array {
         *place = Some(Seat { state: MemberState::Rebuilding { valid_to }, ..seat });
         self.absent.remove(member);
         self.rebuilding.insert(member);
+        match seat.reads {
+            ReadsFrom::Freely => self.written_mostly.remove(member),
+            ReadsFrom::AsLast => self.written_mostly.insert(member),
+        }
         Ok(self.writer.want())
     }
 

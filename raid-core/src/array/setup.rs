@@ -36,6 +36,18 @@ pub struct Seat {
     pub data_offset: DeviceSector,
     /// What it can take in one command.
     pub limits: IoLimits,
+    /// Whether copies are read from it like from any other.
+    pub reads: ReadsFrom,
+}
+
+/// Whether copies are read from a member like from any other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ReadsFrom {
+    /// They are.
+    #[default]
+    Freely,
+    /// Only where no other copy is left: it is slow or far away. md's "write mostly".
+    AsLast,
 }
 
 /// Whether members may be written.

@@ -11,7 +11,7 @@ mod requests;
 mod settle;
 mod slots;
 
-pub use crate::array::{Access, Dirty, Fate, Seat, SeatRefusal, Setup, SetupError};
+pub use crate::array::{Access, Dirty, Fate, ReadsFrom, Seat, SeatRefusal, Setup, SetupError};
 pub use crate::host::Blocked;
 pub use crate::pass::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, StopReason};
 pub use admission::Refusal;

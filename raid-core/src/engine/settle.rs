@@ -47,6 +47,10 @@ impl Engine<'_> {
             return;
         }
         self.slots.release(index);
+        debug_assert!(
+            self.slots.used > 0 || self.array.balance.is_idle(),
+            "a read was counted and not taken back"
+        );
         if let Some(work) = work {
             self.overlaps.release(&mut self.slots, &claim, &work);
         }

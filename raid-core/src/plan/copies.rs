@@ -14,10 +14,12 @@ impl ChunkPlan {
         Self { copies, at }
     }
 
-    /// One copy is read. Always the first that is left, so where copies are not known to agree,
-    /// every read of one range sees the same of them.
+    /// One copy is read. Where copies are not known to agree none is preferred, so that every read of
+    /// one range sees the same of them: the first that is left.
     pub(super) fn read(&self, transfer: Transfer) -> Plan {
-        let Some(block) = self.copies.difference(self.at.unreadable).lowest() else {
+        let left = self.copies.difference(self.at.unreadable);
+        let preferred = self.at.preferred.filter(|member| left.contains(*member));
+        let Some(block) = preferred.or(left.lowest()) else {
             return Plan { unserved: self.copies, ..Plan::NOTHING };
         };
         let deliver = match transfer {

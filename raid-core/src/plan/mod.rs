@@ -88,6 +88,8 @@ pub struct Snapshot {
     pub faulted: MemberSet,
     /// Whether parity and copies are known to agree with the data here.
     pub redundancy: Redundancy,
+    /// Of copies, the one to be read; the lowest if it is not said or cannot be read.
+    pub preferred: Option<MemberIndex>,
 }
 
 /// Whether parity and copies may be an input.

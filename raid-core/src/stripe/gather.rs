@@ -52,6 +52,7 @@ fn gathered<H: Host>(
     results: Results,
     ports: &mut Ports<'_, H>,
 ) -> Next {
+    ports.array.balance.end(work.whole(), plan.reads);
     ports.array.lose(results.members, results.member_fault, ports.host);
     if !results.rejected.is_empty() {
         let trouble = Trouble::Rejected(results.rejected_fault);

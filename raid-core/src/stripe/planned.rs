@@ -29,12 +29,11 @@ impl Planned {
         }
         let snapshot = ports.array.snapshot(&work.now(), faulted);
         match plan(&work.now(), work.operation, snapshot) {
-            Ok(plan) => Next::Enter(Stripe::Gather(Gather {
-                work,
-                plan,
-                faulted,
-                io: Batch::of(plan.reads),
-            })),
+            Ok(plan) => {
+                ports.array.balance.begin(work.whole(), plan.reads);
+                let io = Batch::of(plan.reads);
+                Next::Enter(Stripe::Gather(Gather { work, plan, faulted, io }))
+            }
             Err(NoPlan::Unrecoverable) => failed(Trouble::Unrecoverable),
             Err(NoPlan::NothingToCompare) => failed(Trouble::NothingToCompare),
             Err(NoPlan::NotCompared) => failed(Trouble::NotCompared),

@@ -1,6 +1,8 @@
 //! Recovery: members that come back, or come in, get every block.
 
-use raid_core::engine::{Activity, Halt, PassEnd, PassKind, PassRefusal, Seat, SeatRefusal};
+use raid_core::engine::{
+    Activity, Halt, PassEnd, PassKind, PassRefusal, ReadsFrom, Seat, SeatRefusal,
+};
 use raid_core::io_limits::IoLimits;
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
@@ -79,6 +81,7 @@ fn a_new_device_takes_a_free_place_and_is_rebuilt() {
             state: MemberState::Rebuilding { valid_to: Sectors(0) },
             data_offset: DeviceSector(DATA_OFFSET),
             limits: IoLimits::RELAXED,
+            reads: ReadsFrom::Freely,
         };
         let at = |member| MemberIndex(member);
         let add = |sim: &mut Sim<'_>, member, seat| sim.engine.add_member(at(member), seat);

@@ -21,9 +21,10 @@ fn judge(states: &[Is], at: Snapshot) {
     let copies = MemberSet::first(count);
     let plan = ChunkPlan::new(copies, at);
     let valid = (0..count).map(MemberIndex).find(|member| is(*member) == Is::Valid);
+    let chosen = at.preferred.filter(|member| is(*member) == Is::Valid).or(valid);
     for transfer in [Transfer::Direct, Transfer::Staged] {
         let read = plan.read(transfer);
-        match valid {
+        match chosen {
             Some(first) => {
                 assert_eq!((read.reads, read.block), (MemberSet::only(first), first));
                 assert_eq!(read.writes, at.faulted, "what is faulted is mended, and nothing else");
@@ -87,7 +88,10 @@ fn every_plan_for_copies_is_right() {
                 let places = states.iter().zip(0..).filter(|(is, _)| which(**is));
                 places.map(|(_, member)| MemberIndex(member)).collect()
             };
-            for redundancy in [InSync, Unknown] {
+            let places =
+                (0..u8::try_from(states.len()).unwrap()).map(|member| Some(MemberIndex(member)));
+            let choices = places.chain([None]).flat_map(|it| [(InSync, it), (Unknown, it)]);
+            for (redundancy, preferred) in choices {
                 judge(
                     states,
                     Snapshot {
@@ -95,6 +99,7 @@ fn every_plan_for_copies_is_right() {
                         unwritable: set(|is| is == Is::Lost),
                         faulted: set(|is| is == Is::Faulted),
                         redundancy,
+                        preferred,
                     },
                 );
             }

@@ -78,6 +78,7 @@ impl Case {
             unreadable: self.places(|is| is != Is::Valid),
             unwritable: self.places(|is| is == Is::Lost),
             faulted: self.places(|is| is == Is::Faulted),
+            preferred: None,
             redundancy: self.redundancy,
         }
     }
