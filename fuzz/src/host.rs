@@ -300,7 +300,9 @@ impl Host for MemoryHost {
             Event::ArrayFailed
             | Event::BlockRewritten { .. }
             | Event::PassEnded { .. }
-            | Event::NotCompared { .. } => {}
+            | Event::NotCompared { .. }
+            | Event::BlockLocated { .. }
+            | Event::Ambiguous { .. } => {}
         }
     }
 }

@@ -103,7 +103,9 @@ impl Batch {
         let results = &mut self.results;
         match completion {
             Completion::Done => results.done.insert(member),
-            Completion::Compared { .. } => return Err(Misuse::WrongCompletion),
+            Completion::Compared { .. } | Completion::Located(_) => {
+                return Err(Misuse::WrongCompletion);
+            }
             Completion::Failed(fault) => match fault {
                 Fault::Media | Fault::Integrity => {
                     results.blocks.insert(member);

@@ -247,8 +247,21 @@ pub enum Completion {
         /// Units that disagree. The last unit of a job may be short.
         mismatched_units: u32,
     },
+    /// A locating job ran.
+    Located(Located),
     /// It failed. What a failed read left in memory is not used.
     Failed(Fault),
+}
+
+/// Which block of a 4 KiB unit is wrong, if one alone is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Located {
+    /// None: both parities agree with the data.
+    Nowhere,
+    /// The one at this place. All bytes that disagree say so.
+    At(MemberIndex),
+    /// No single block explains every byte.
+    Ambiguous,
 }
 
 /// Why a command failed. The kind decides who is to blame, and so what happens next.
@@ -389,6 +402,22 @@ pub enum Event {
         report: PassReport,
         /// How it ended.
         end: PassEnd,
+    },
+    /// A block was found wrong, from both parities, and is being made from the others.
+    BlockLocated {
+        /// The member that it lies on.
+        member: MemberIndex,
+        /// Where on the device.
+        at: DeviceSector,
+        /// How much.
+        sectors: Sectors,
+    },
+    /// Parity does not agree with the data, and no single block explains it. Nothing was changed.
+    Ambiguous {
+        /// The position of the pass, in the measure of [`PassReport::position`].
+        at: Sectors,
+        /// How much of each member.
+        sectors: Sectors,
     },
     /// A check could not read a block, so it was not compared.
     NotCompared {

@@ -483,11 +483,13 @@ impl Host for SimHost {
             }
             Event::PassEnded { report, end: PassEnd::Finished } => match report.kind {
                 PassKind::Recovery => self.rebuilding = MemberSet::NONE,
-                PassKind::Resync | PassKind::Check | PassKind::Repair => {}
+                PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate => {}
             },
             Event::PassEnded { end: PassEnd::Halted(_), .. }
             | Event::BlockRewritten { .. }
             | Event::NotCompared { .. }
+            | Event::BlockLocated { .. }
+            | Event::Ambiguous { .. }
             | Event::RangeLost { .. } => {}
         }
     }

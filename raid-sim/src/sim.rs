@@ -474,6 +474,8 @@ impl<'m> Sim<'m> {
                 | Event::ArrayFailed
                 | Event::BlockRewritten { .. }
                 | Event::NotCompared { .. }
+                | Event::BlockLocated { .. }
+                | Event::Ambiguous { .. }
                 | Event::RangeLost { .. } => None,
             })
             .last()

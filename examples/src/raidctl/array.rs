@@ -415,6 +415,17 @@ impl Names {
                 "{} sectors at {} of the members could not be read and were not compared",
                 sectors.0, at.0
             )),
+            Event::BlockLocated { member, at, sectors } => warn(&format!(
+                "member {} ({}): {} sectors at {} were wrong, and are made from the others",
+                member.0,
+                path(member),
+                sectors.0,
+                at.0
+            )),
+            Event::Ambiguous { at, sectors } => warn(&format!(
+                "{} sectors at {} of the members disagree, and no single block explains it; left as they are",
+                sectors.0, at.0
+            )),
             // Whoever asked for the request or the pass says it.
             Event::RangeLost { .. } | Event::PassEnded { .. } => {}
         }

@@ -4,7 +4,7 @@ use super::slots::Occupant;
 use super::{Engine, Stepped};
 use crate::array::{Access, Dirty, Fate, Seat, SeatRefusal};
 use crate::geometry::Geometry;
-use crate::host::{Event, Host};
+use crate::host::{Event, Host, Located};
 use crate::members::MemberSet;
 use crate::pass::{
     Activity, Course, Drain, Fence, Halt, Next, Pass, PassEnd, PassKind, PassRefusal, Piece, Rest,
@@ -17,8 +17,8 @@ use crate::units::{FAULT_UNIT, Generation, MemberIndex, Sectors};
 
 /// What follows when a piece of a pass, or a fault unit of one, has come to an end.
 enum Follows {
-    /// This, in the same slot.
-    Work(Work),
+    /// This, in the same slot, with these blocks known to be wrong.
+    Work(Work, MemberSet),
     Nothing,
     Halt(StopReason),
 }
@@ -86,7 +86,7 @@ impl Engine<'_> {
             (
                 Fate::Serving,
                 Access::ReadOnly,
-                PassKind::Resync | PassKind::Recovery | PassKind::Repair,
+                PassKind::Resync | PassKind::Recovery | PassKind::Repair | PassKind::Locate,
             ) => return Err(PassRefusal::ReadOnly),
         }
         let redundant = self.array.geometry().redundancy() > 0;
@@ -104,8 +104,18 @@ impl Engine<'_> {
                     (Geometry::Parity(_) | Geometry::Copies(_), _) => Ok(mark),
                 }
             }
-            PassKind::Check | PassKind::Repair if whole => Ok(halted_at.unwrap_or_default()),
-            PassKind::Check | PassKind::Repair => Err(PassRefusal::Degraded),
+            PassKind::Locate if !self.has_two_parities() => Err(PassRefusal::OneParity),
+            PassKind::Check | PassKind::Repair | PassKind::Locate if whole => {
+                Ok(halted_at.unwrap_or_default())
+            }
+            PassKind::Check | PassKind::Repair | PassKind::Locate => Err(PassRefusal::Degraded),
+        }
+    }
+
+    fn has_two_parities(&self) -> bool {
+        match self.array.geometry() {
+            Geometry::Parity(geometry) => geometry.parity() == 2,
+            Geometry::Copies(_) => false,
         }
     }
 
@@ -115,9 +125,10 @@ impl Engine<'_> {
                 Sectors(geometry.rows().saturating_mul(geometry.chunk().0))
             }
             (Geometry::Copies(geometry), PassKind::Recovery) => geometry.member_size(),
-            (Geometry::Copies(geometry), PassKind::Resync | PassKind::Check | PassKind::Repair) => {
-                geometry.size()
-            }
+            (
+                Geometry::Copies(geometry),
+                PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate,
+            ) => geometry.size(),
         }
     }
 
@@ -188,7 +199,7 @@ impl Engine<'_> {
     /// Notes how far the pass has come for good. The generation that will say so.
     fn record_end(&mut self, walk: &Walk, end: PassEnd) -> Option<Generation> {
         match (walk.course.kind, end) {
-            (PassKind::Check | PassKind::Repair, _) => None,
+            (PassKind::Check | PassKind::Repair | PassKind::Locate, _) => None,
             (PassKind::Recovery, PassEnd::Finished) => {
                 Some(self.array.rebuild_finished(walk.course.rebuilding))
             }
@@ -232,7 +243,10 @@ impl Engine<'_> {
                 let targets = rebuilding.intersection(self.array.rebuilding());
                 targets.is_empty().then_some(StopReason::TargetLost)
             }
-            (Fate::Serving, PassKind::Resync | PassKind::Check | PassKind::Repair) => {
+            (
+                Fate::Serving,
+                PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate,
+            ) => {
                 let lost = self.array.absent().difference(absent);
                 (!lost.is_empty()).then_some(StopReason::MemberLost)
             }
@@ -240,58 +254,19 @@ impl Engine<'_> {
     }
 
     /// A piece of a pass has come to an end, or to the end of one fault unit. What its slot does
-    /// next.
+    /// next, and which blocks of it are known to be wrong.
     pub(super) fn piece_ended(
         &mut self,
         work: &Work,
         at: Sectors,
         outcome: Outcome,
         host: &mut impl Host,
-    ) -> Option<Work> {
-        let walk = self.pass.walk()?;
-        let first = walk.operation();
-        let next = || match work.next_piece() {
-            Some(work) => Follows::Work(work.turned(first)),
-            None => Follows::Nothing,
-        };
-        let rewrite = Follows::Work(work.turned(Operation::Sync(Sync::Rewrite)));
-        let follows = match (work.operation, outcome) {
-            (_, Outcome::Compared { mismatched_units }) => {
-                let more = u64::from(mismatched_units).saturating_mul(FAULT_UNIT.0);
-                let sum = walk.report.mismatched.0.saturating_add(more);
-                walk.report.mismatched = Sectors(sum);
-                match work.operation {
-                    Operation::Sync(_) if mismatched_units > 0 => rewrite,
-                    Operation::Sync(_)
-                    | Operation::Check
-                    | Operation::Read(_)
-                    | Operation::Write(..) => next(),
-                }
-            }
-            (
-                Operation::Sync(Sync::Compare),
-                Outcome::Failed(Trouble::NotCompared | Trouble::NothingToCompare),
-            ) => rewrite,
-            (_, Outcome::Failed(Trouble::NotCompared)) => {
-                let sum = walk.report.unread.0.saturating_add(work.sectors().0);
-                walk.report.unread = Sectors(sum);
-                host.note(Event::NotCompared { at, sectors: work.sectors() });
-                next()
-            }
-            (_, Outcome::Done { .. }) => next(),
-            (_, Outcome::Failed(Trouble::Unrecoverable)) => {
-                Follows::Halt(StopReason::Unrecoverable { at })
-            }
-            (_, Outcome::Failed(Trouble::NothingToCompare)) => {
-                Follows::Halt(StopReason::MemberLost)
-            }
-            (_, Outcome::Failed(Trouble::Rejected(_))) => Follows::Halt(StopReason::Rejected),
-            (_, Outcome::Failed(Trouble::ArrayFailed)) => Follows::Halt(StopReason::ArrayFailed),
-        };
-        match follows {
-            Follows::Work(work) => Some(work),
+    ) -> Option<(Work, MemberSet)> {
+        match self.follows(work, at, outcome, host) {
+            Follows::Work(work, wrong) => Some((work, wrong)),
             Follows::Nothing => None,
             Follows::Halt(reason) => {
+                let walk = self.pass.walk()?;
                 walk.fail_at(at);
                 let walk = *walk;
                 // A member that was lost meanwhile says more than what its loss led to.
@@ -299,6 +274,73 @@ impl Engine<'_> {
                 self.pass.halt(Halt::Stopped(reason));
                 None
             }
+        }
+    }
+
+    fn follows(
+        &mut self,
+        work: &Work,
+        at: Sectors,
+        outcome: Outcome,
+        host: &mut impl Host,
+    ) -> Follows {
+        let Some(walk) = self.pass.walk() else { return Follows::Nothing };
+        let (kind, first) = (walk.course.kind, walk.operation());
+        let turned = |to, wrong| Follows::Work(work.turned(Operation::Sync(to)), wrong);
+        let next = match work.next_piece() {
+            Some(work) => Follows::Work(work.turned(first), MemberSet::NONE),
+            None => Follows::Nothing,
+        };
+        let sectors = work.sectors();
+        match (outcome, work.operation) {
+            (Outcome::Compared { mismatched_units: 0 }, _) => next,
+            (Outcome::Compared { mismatched_units }, _) => {
+                // Each unit has its own wrong block.
+                if let (PassKind::Locate, Some(unit)) = (kind, work.narrowed()) {
+                    return Follows::Work(unit, MemberSet::NONE);
+                }
+                let more = u64::from(mismatched_units).saturating_mul(FAULT_UNIT.0);
+                count(&mut walk.report.mismatched, Sectors(more));
+                match kind {
+                    PassKind::Locate => turned(Sync::Locate, MemberSet::NONE),
+                    PassKind::Repair | PassKind::Resync => turned(Sync::Rewrite, MemberSet::NONE),
+                    PassKind::Check | PassKind::Recovery => next,
+                }
+            }
+            (Outcome::Located(Located::Nowhere), _) => next,
+            (Outcome::Located(Located::At(member)), _) => {
+                let (_, at) = self.array.locate(&work.now(), member);
+                host.note(Event::BlockLocated { member, at, sectors });
+                turned(Sync::Mend, MemberSet::only(member))
+            }
+            (Outcome::Located(Located::Ambiguous), _) => {
+                count(&mut walk.report.ambiguous, FAULT_UNIT);
+                host.note(Event::Ambiguous { at, sectors });
+                next
+            }
+            (Outcome::Failed(Trouble::NotCompared | Trouble::NothingToCompare), _)
+                if matches!(kind, PassKind::Repair | PassKind::Resync) =>
+            {
+                turned(Sync::Rewrite, MemberSet::NONE)
+            }
+            (Outcome::Failed(Trouble::NotCompared), _) => {
+                count(&mut walk.report.unread, sectors);
+                host.note(Event::NotCompared { at, sectors });
+                next
+            }
+            (Outcome::Done { .. }, Operation::Sync(Sync::Mend)) => {
+                count(&mut walk.report.mended, FAULT_UNIT);
+                next
+            }
+            (Outcome::Done { .. }, _) => next,
+            (Outcome::Failed(Trouble::Unrecoverable), _) => {
+                Follows::Halt(StopReason::Unrecoverable { at })
+            }
+            (Outcome::Failed(Trouble::NothingToCompare), _) => {
+                Follows::Halt(StopReason::MemberLost)
+            }
+            (Outcome::Failed(Trouble::Rejected(_)), _) => Follows::Halt(StopReason::Rejected),
+            (Outcome::Failed(Trouble::ArrayFailed), _) => Follows::Halt(StopReason::ArrayFailed),
         }
     }
 
@@ -315,7 +357,7 @@ impl Engine<'_> {
                 }
             }
             PassKind::Resync => self.array.resync_reached(position),
-            PassKind::Check | PassKind::Repair => {}
+            PassKind::Check | PassKind::Repair | PassKind::Locate => {}
         }
     }
 
@@ -332,4 +374,8 @@ impl Engine<'_> {
             })
             .min()
     }
+}
+
+const fn count(sum: &mut Sectors, more: Sectors) {
+    *sum = Sectors(sum.0.saturating_add(more.0));
 }

@@ -30,16 +30,16 @@ impl Engine<'_> {
                 let next = match work.origin {
                     Origin::Request(request) => {
                         self.account(&work, request, outcome, host);
-                        next_piece(&work, outcome)
+                        next_piece(&work, outcome).map(|work| (work, MemberSet::NONE))
                     }
                     Origin::Pass(at) => self.piece_ended(&work, at, outcome, host),
                 };
                 (work.origin, Some(work), next)
             }
         };
-        if let Some(work) = next {
+        if let Some((work, wrong)) = next {
             if let Some(slot) = self.slots.get(index) {
-                let stripe = Planned::enter(work, MemberSet::NONE);
+                let stripe = Planned::enter(work, wrong);
                 slot.occupant = Occupant::Operation { stripe, claim };
                 slot.epoch = slot.epoch.wrapping_add(1);
             }
@@ -73,6 +73,8 @@ impl Engine<'_> {
 
     fn account(&mut self, work: &Work, request: RequestId, outcome: Outcome, host: &mut impl Host) {
         let failure = match outcome {
+            // Only passes look for wrong blocks.
+            Outcome::Located(_) => None,
             Outcome::Done { unserved } if unserved.is_empty() => None,
             Outcome::Done { unserved } => self.name_lost(work, request, unserved, host),
             Outcome::Compared { mismatched_units } => {
@@ -148,6 +150,7 @@ fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
     match outcome {
         Outcome::Done { .. }
         | Outcome::Compared { .. }
+        | Outcome::Located(_)
         | Outcome::Failed(Trouble::Unrecoverable | Trouble::NotCompared) => work.next_piece(),
         Outcome::Failed(
             Trouble::Rejected(_) | Trouble::ArrayFailed | Trouble::NothingToCompare,

@@ -8,14 +8,14 @@ mod blocks;
 pub use blocks::CallerMemory;
 
 use crate::geometry::{Role, Row};
-use crate::host::{Completion, Fault};
+use crate::host::{Completion, Fault, Located};
 use crate::limits::MEMBERS_MAX;
 use crate::members::MemberSet;
 use crate::plan::{Job, Operation, Parities, Recovery, Source as WriteSource, Task};
 use crate::units::{DataIndex, MemberIndex};
 use blocks::{Blocks, extent_at};
 use heapless::Vec;
-use raid_simd::{Change, Exponent, Kernels, Source, Target};
+use raid_simd::{Change, Exponent, Kernels, Source, Suspect, Target};
 
 /// Why a job cannot run: the memory that the host brought is not what the job names.
 struct WrongMemory;
@@ -55,6 +55,7 @@ fn run_pieces(
     let length = job.sectors().memory_bytes().ok_or(WrongMemory)?;
     let mut start = 0;
     let mut mismatched_units = 0_u32;
+    let mut located = Located::Nowhere;
     // Each round is at least one byte long.
     while start < length {
         let extent =
@@ -63,13 +64,14 @@ fn run_pieces(
             return Err(WrongMemory);
         }
         let blocks = Blocks::view(job, lanes, caller, start, extent).ok_or(WrongMemory)?;
-        let found = run_task(job, kernels, blocks)?;
+        let found = run_task(job, kernels, blocks, &mut located)?;
         mismatched_units =
             mismatched_units.saturating_add(u32::try_from(found).unwrap_or(u32::MAX));
         start = start.saturating_add(extent);
     }
     Ok(match job.task() {
         Task::Check => Completion::Compared { mismatched_units },
+        Task::Locate => Completion::Located(located),
         Task::Recover(_)
         | Task::Generate(_)
         | Task::Update(_)
@@ -81,12 +83,18 @@ fn run_pieces(
 }
 
 /// Runs the task over blocks that are in view. How many units disagree, if it compares.
-fn run_task(job: &Job, kernels: Kernels, mut blocks: Blocks<'_>) -> Result<usize, WrongMemory> {
+fn run_task(
+    job: &Job,
+    kernels: Kernels,
+    mut blocks: Blocks<'_>,
+    located: &mut Located,
+) -> Result<usize, WrongMemory> {
     match (job.task(), job.roles()) {
         (Task::Stage, _) => stage(job, &mut blocks).map(|()| 0),
         (Task::Deliver, _) => deliver(job, &mut blocks).map(|()| 0),
         (Task::Check, None) => compare(job, kernels, &mut blocks),
         (Task::Check, Some(row)) => check(kernels, row, &mut blocks),
+        (Task::Locate, Some(row)) => locate(kernels, row, &mut blocks, located).map(|()| 0),
         (Task::Recover(recovery), Some(row)) => {
             recover(job, kernels, row, recovery, &mut blocks).map(|()| 0)
         }
@@ -100,7 +108,8 @@ fn run_task(job: &Job, kernels: Kernels, mut blocks: Blocks<'_>) -> Result<usize
             accumulate(job, kernels, row, parities, &mut blocks).map(|()| 0)
         }
         (
-            Task::Recover(_)
+            Task::Locate
+            | Task::Recover(_)
             | Task::Generate(_)
             | Task::Update(_)
             | Task::Subtract(_)
@@ -156,6 +165,37 @@ fn check(kernels: Kernels, row: Row, blocks: &mut Blocks<'_>) -> Result<usize, W
             Ok(kernels.check_pq(&sources, p, q, |_, _| {})?)
         }
     }
+}
+
+/// Brings what one more run of bytes says together with what those before it said.
+fn locate(
+    kernels: Kernels,
+    row: Row,
+    blocks: &mut Blocks<'_>,
+    located: &mut Located,
+) -> Result<(), WrongMemory> {
+    let sources =
+        sources(row, row.data_places(), |member| blocks.take_lane(member).map(|lane| &*lane))?;
+    let p = blocks.take_lane(row.p()).ok_or(WrongMemory)?;
+    let q_place = row.q().ok_or(WrongMemory)?;
+    let q = blocks.take_lane(q_place).ok_or(WrongMemory)?;
+    let data = (0..row.data_members()).map(DataIndex).filter_map(|data| row.member(data));
+    kernels.locate(&sources, p, q, |_, suspect| {
+        let found = match suspect {
+            Suspect::P => Some(row.p()),
+            Suspect::Q => Some(q_place),
+            Suspect::Data(wrong) => {
+                data.clone().find(|member| exponent(row, *member).is_ok_and(|it| it == wrong))
+            }
+            Suspect::Several => None,
+        };
+        *located = match (*located, found) {
+            (Located::Nowhere, Some(member)) => Located::At(member),
+            (Located::At(before), Some(member)) if before == member => Located::At(member),
+            (Located::Nowhere | Located::At(_) | Located::Ambiguous, _) => Located::Ambiguous,
+        };
+    })?;
+    Ok(())
 }
 
 fn recover(

@@ -27,8 +27,11 @@ pub enum PassKind {
     Recovery,
     /// Parity and copies are compared with the data. Nothing is changed.
     Check,
-    /// As a check; what does not agree is made to.
+    /// As a check; what does not agree is made to, by new parity and new copies.
     Repair,
+    /// As a check; where parity does not agree, the one wrong block is found from both parities and
+    /// made from the others. Where no single block explains it, nothing is touched. Level 6 only.
+    Locate,
 }
 
 impl PassKind {
@@ -39,7 +42,7 @@ impl PassKind {
             Self::Resync => "resync",
             Self::Recovery => "recovery",
             Self::Check => "check",
-            Self::Repair => "repair",
+            Self::Repair | Self::Locate => "repair",
         }
     }
 }
@@ -68,6 +71,10 @@ pub struct PassReport {
     /// Sectors in 4 KiB units that disagreed, counted once for each unit of a row. A resync and a
     /// repair made them agree.
     pub mismatched: Sectors,
+    /// Of those, sectors whose wrong block was found and mended, by [`PassKind::Locate`].
+    pub mended: Sectors,
+    /// And sectors that no single wrong block explains: they are as they were.
+    pub ambiguous: Sectors,
     /// Sectors of rows that a check or repair could not read and so did not compare.
     pub unread: Sectors,
 }
@@ -120,6 +127,8 @@ pub enum PassRefusal {
     NothingToDo,
     /// The level keeps nothing to compare.
     NoRedundancy,
+    /// Only two parities tell which block is wrong.
+    OneParity,
     /// A member is missing, or not rebuilt: rebuild it first.
     Degraded,
 }
@@ -133,6 +142,7 @@ impl core::fmt::Display for PassRefusal {
             Self::ArrayFailed => "the array has failed",
             Self::NothingToDo => "there is nothing to do: no member to rebuild, nothing to resync",
             Self::NoRedundancy => "the level keeps nothing to compare",
+            Self::OneParity => "only two parities tell which block is wrong; repair without that",
             Self::Degraded => "a member is missing or not rebuilt; rebuild it first",
         })
     }

@@ -50,6 +50,8 @@ impl Walk {
             position: start,
             end,
             mismatched: Sectors::ZERO,
+            mended: Sectors::ZERO,
+            ambiguous: Sectors::ZERO,
             unread: Sectors::ZERO,
         };
         Self { course, report, front: Front::At(start), failed_at: None, recorded: start }
@@ -58,7 +60,9 @@ impl Walk {
     /// What is done with each piece first.
     pub(crate) const fn operation(&self) -> Operation {
         match self.course.kind {
-            PassKind::Resync | PassKind::Repair => Operation::Sync(Sync::Compare),
+            PassKind::Resync | PassKind::Repair | PassKind::Locate => {
+                Operation::Sync(Sync::Compare)
+            }
             PassKind::Recovery => Operation::Sync(Sync::Rebuild),
             PassKind::Check => Operation::Check,
         }
@@ -76,9 +80,10 @@ impl Walk {
                 let (next, front) = self.member_piece(geometry, array)?;
                 return Some((next, Self { front, ..*self }));
             }
-            (Geometry::Copies(geometry), PassKind::Resync | PassKind::Check | PassKind::Repair) => {
-                chunk_piece(geometry, geometry.map(Lba(at.0))?, array)?
-            }
+            (
+                Geometry::Copies(geometry),
+                PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate,
+            ) => chunk_piece(geometry, geometry.map(Lba(at.0))?, array)?,
         };
         let front = Front::At(at.checked_add(rectangle.sectors)?);
         Some((Next::Piece(Piece { at, rectangle }), Self { front, ..*self }))

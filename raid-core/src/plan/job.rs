@@ -29,6 +29,8 @@ pub enum Task {
     /// Compare parity with data, or copies with each other, and count the 4 KiB units that
     /// disagree.
     Check,
+    /// Find the one block of a 4 KiB unit that fits neither P nor Q.
+    Locate,
 }
 
 /// Which blocks are lost, and what they are computed from, besides all other data blocks.

@@ -40,6 +40,10 @@ pub enum Sync {
     Rewrite,
     /// Bring the blocks of members that are being rebuilt in order.
     Rebuild,
+    /// Find the one block that is wrong, from both parities.
+    Locate,
+    /// Make the block that was found wrong from the others.
+    Mend,
 }
 
 impl Operation {
@@ -188,6 +192,8 @@ pub(crate) fn plan(
                 Operation::Check | Operation::Sync(Sync::Compare) => row.check(),
                 Operation::Sync(Sync::Rewrite) => row.rewrite(),
                 Operation::Sync(Sync::Rebuild) => row.rebuild(),
+                Operation::Sync(Sync::Locate) => row.locate(),
+                Operation::Sync(Sync::Mend) => row.restore(at.faulted),
             }
         }
         Span::Chunk { copies, .. } => {
@@ -198,6 +204,8 @@ pub(crate) fn plan(
                 Operation::Check | Operation::Sync(Sync::Compare) => chunk.check(),
                 Operation::Sync(Sync::Rewrite) => chunk.rewrite(),
                 Operation::Sync(Sync::Rebuild) => chunk.rebuild(),
+                // Copies do not tell which of them is wrong.
+                Operation::Sync(Sync::Locate | Sync::Mend) => Err(NoPlan::NothingToCompare),
             }
         }
     }

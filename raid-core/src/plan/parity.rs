@@ -163,8 +163,20 @@ impl RowPlan {
         if targets.difference(self.at.faulted).is_empty() {
             return Ok(Plan::NOTHING);
         }
+        self.restore(targets)
+    }
+
+    /// All blocks are read, to find the one that fits neither parity.
+    pub(super) fn locate(&self) -> Result<Plan, NoPlan> {
+        self.row.q().ok_or(NoPlan::NothingToCompare)?;
+        Ok(Plan { tasks: Tasks::of([Some(Task::Locate), None, None, None]), ..self.check()? })
+    }
+
+    /// These blocks, which count as unreadable, are made from the others and written.
+    pub(super) fn restore(&self, targets: MemberSet) -> Result<Plan, NoPlan> {
         let parities = self.parities(targets.intersection(self.parity)).map(Task::Generate);
-        let (reads, recover) = if stale.intersection(self.data).is_empty() {
+        let lost = self.data.intersection(self.at.unreadable);
+        let (reads, recover) = if lost.is_empty() {
             (self.data, None)
         } else {
             let rescue = self.rescue().ok_or(NoPlan::Unrecoverable)?;

@@ -190,7 +190,7 @@ impl Rewrite {
                     Err(_) => Next::Refused(Stripe::Rewrite(self), Blocked::by(&command)),
                 }
             }
-            Call::Back(Completion::Done | Completion::Compared { .. }) => {
+            Call::Back(Completion::Done | Completion::Compared { .. } | Completion::Located(_)) => {
                 match start.checked_add(unit).filter(|start| *start < length) {
                     Some(start) => {
                         Next::Enter(Stripe::Rewrite(Self { start, call: Call::Offer, ..self }))
@@ -229,7 +229,7 @@ impl Rewrite {
     ) -> Result<Settled, Misuse> {
         match completion {
             _ if member != self.member => Err(Misuse::UnknownToken),
-            Completion::Compared { .. } => Err(Misuse::WrongCompletion),
+            Completion::Compared { .. } | Completion::Located(_) => Err(Misuse::WrongCompletion),
             Completion::Done | Completion::Failed(_) => self.call.settle(completion),
         }
     }

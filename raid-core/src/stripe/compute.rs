@@ -49,10 +49,16 @@ impl Compute {
             (Call::Back(Completion::Compared { mismatched_units }), Task::Check) => {
                 done(Outcome::Compared { mismatched_units })
             }
+            (Call::Back(Completion::Located(located)), Task::Locate) => {
+                done(Outcome::Located(located))
+            }
             (Call::Back(Completion::Failed(fault)), _) => {
                 done(Outcome::Failed(Trouble::Rejected(fault)))
             }
-            (Call::Back(Completion::Done | Completion::Compared { .. }), _) => {
+            (
+                Call::Back(Completion::Done | Completion::Compared { .. } | Completion::Located(_)),
+                _,
+            ) => {
                 let number = number.saturating_add(1);
                 Next::Enter(Stripe::Compute(Self { work, plan, number, call: Call::Offer }))
             }
@@ -68,12 +74,14 @@ impl Compute {
             return Err(Misuse::UnknownToken);
         }
         match (self.plan.tasks.get(self.number), completion) {
-            (Some(Task::Check), Completion::Done) => Err(Misuse::WrongCompletion),
-            (Some(Task::Check), Completion::Compared { .. } | Completion::Failed(_)) => {
-                self.call.settle(completion)
+            (_, Completion::Failed(_))
+            | (Some(Task::Check), Completion::Compared { .. })
+            | (Some(Task::Locate), Completion::Located(_)) => self.call.settle(completion),
+            (Some(Task::Check | Task::Locate), _)
+            | (_, Completion::Compared { .. } | Completion::Located(_)) => {
+                Err(Misuse::WrongCompletion)
             }
-            (_, Completion::Compared { .. }) => Err(Misuse::WrongCompletion),
-            (_, Completion::Done | Completion::Failed(_)) => self.call.settle(completion),
+            (_, Completion::Done) => self.call.settle(completion),
         }
     }
 

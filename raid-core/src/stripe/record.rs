@@ -25,9 +25,10 @@ impl Ending {
     /// The same ending, but for what went wrong after all. What had gone wrong before stands.
     pub(super) const fn but(self, trouble: Trouble) -> Self {
         match self {
-            Self::Work(work, Outcome::Done { .. } | Outcome::Compared { .. }) => {
-                Self::Work(work, Outcome::Failed(trouble))
-            }
+            Self::Work(
+                work,
+                Outcome::Done { .. } | Outcome::Compared { .. } | Outcome::Located(_),
+            ) => Self::Work(work, Outcome::Failed(trouble)),
             Self::Barrier(request, Ok(())) => Self::Barrier(request, Err(trouble)),
             Self::Work(_, Outcome::Failed(_)) | Self::Barrier(_, Err(_)) => self,
         }

@@ -1,6 +1,6 @@
 //! What a stripe operation is about: its rectangle, whole or in fault units, and how it came out.
 
-use crate::host::{Fault, RequestId, SlotIndex};
+use crate::host::{Fault, Located, RequestId, SlotIndex};
 use crate::members::MemberSet;
 use crate::plan::{Buffers, Job, Operation, Plan, Task};
 use crate::rectangle::{PIECES_MAX, Rectangle};
@@ -40,6 +40,8 @@ pub(crate) enum Outcome {
     Done { unserved: MemberSet },
     /// Compared.
     Compared { mismatched_units: u32 },
+    /// Looked for the one block that is wrong.
+    Located(Located),
     /// Not done.
     Failed(Trouble),
 }

@@ -137,7 +137,9 @@ pub(crate) fn named_lost(sim: &Sim<'_>, answer: &Answered) -> Vec<u64> {
             | Event::ArrayFailed
             | Event::BlockRewritten { .. }
             | Event::PassEnded { .. }
-            | Event::NotCompared { .. } => 0..0,
+            | Event::NotCompared { .. }
+            | Event::BlockLocated { .. }
+            | Event::Ambiguous { .. } => 0..0,
         })
         .collect()
 }

@@ -19,6 +19,8 @@ fn stops(sim: &Sim<'_>) -> Vec<PassEnd> {
         | Event::ArrayFailed
         | Event::BlockRewritten { .. }
         | Event::NotCompared { .. }
+        | Event::BlockLocated { .. }
+        | Event::Ambiguous { .. }
         | Event::RangeLost { .. } => None,
     };
     sim.host.events().filter_map(end).collect()
@@ -166,7 +168,7 @@ fn bad_sectors_within_the_redundancy_are_mended_on_the_way() {
             assert_eq!(report.mismatched, Sectors(0));
             match kind {
                 PassKind::Check => assert_eq!(report.unread, Sectors(16)),
-                PassKind::Repair | PassKind::Resync | PassKind::Recovery => {
+                PassKind::Repair | PassKind::Resync | PassKind::Recovery | PassKind::Locate => {
                     assert_eq!(report.unread, Sectors(0));
                     let read = raid_sim::sim::read_back(
                         &blueprint,

@@ -10,6 +10,7 @@
 
 mod arrays;
 mod failing;
+mod locate;
 mod recovery;
 mod resync;
 mod under_load;

@@ -273,7 +273,7 @@ impl Buffers<'_> {
                 self.accumulate(parities, covered, Self::lane);
             }
             Task::Recover(recovery) => self.recover(recovery),
-            Task::Check => {}
+            Task::Check | Task::Locate => {}
         }
     }
 
