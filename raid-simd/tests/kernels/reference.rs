@@ -1,7 +1,10 @@
-//! The scalar reference against plain linear algebra: what is lost comes back as it was.
+//! The scalar reference against plain linear algebra, and every backend on rows with several errors.
 
-use super::rows::{Noise, Row, recoveries_of_one, recoveries_of_two, write};
+use super::lanes::{Place, Targets};
+use super::rows::{Noise, Row};
 use raid_simd::{Change, Exponent, Kernels, Mismatch, Source, Suspect, UNIT_BYTES};
+
+const PLACE: Place = Place::Offset(0);
 
 /// md's order, md's order beginning elsewhere, DDF with the places of P and Q left out, the ends.
 fn orders() -> Vec<Vec<u8>> {
@@ -22,57 +25,11 @@ fn orders() -> Vec<Vec<u8>> {
 fn generates_what_the_algebra_says() {
     let mut noise = Noise(1);
     for order in orders() {
-        let row = Row::new(order, 130, 0, &mut noise);
-        let made = write("gen_pq", &row, |p, q| Kernels::scalar().gen_pq(&row.sources(), p, q));
-        assert_eq!(made.written, [row.p.bytes(), row.q.bytes()]);
-    }
-}
-
-#[test]
-fn recovers_every_single_block() {
-    let mut noise = Noise(2);
-    for order in orders() {
-        let row = Row::new(order, 40, 0, &mut noise);
-        for lost in 0..row.data.len() {
-            for entry in recoveries_of_one(Kernels::scalar(), &row, lost) {
-                assert_eq!(entry.written[0], row.data[lost].bytes(), "{}", entry.operation);
-                if entry.operation == "recover_data_and_p" {
-                    assert_eq!(entry.written[1], row.p.bytes());
-                }
-                if entry.operation == "recover_data_and_q" {
-                    assert_eq!(entry.written[1], row.q.bytes());
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn recovers_every_pair_of_exponents() {
-    // The constants depend on the two exponents alone: two blocks with nobody left take in all.
-    let mut noise = Noise(3);
-    for x in 0..=254 {
-        for y in (0..=254).filter(|y| *y != x) {
-            let row = Row::new([x, y], 2, 0, &mut noise);
-            let entries = recoveries_of_two(Kernels::scalar(), &row, 0, 1);
-            assert_eq!(entries[0].written, [row.data[0].bytes(), row.data[1].bytes()], "{x} {y}");
-            assert_eq!(entries[1].written[0], row.data[0].bytes(), "{x} {y}");
-            assert_eq!(entries[2].written[0], row.data[1].bytes(), "{x} {y}");
-        }
-    }
-}
-
-#[test]
-fn recovers_two_among_survivors() {
-    let mut noise = Noise(4);
-    for order in orders().into_iter().filter(|order| order.len() > 1) {
-        let row = Row::new(order, 33, 0, &mut noise);
-        for _ in 0..20 {
-            let x = noise.below(row.data.len());
-            let y = (x + 1 + noise.below(row.data.len() - 1)) % row.data.len();
-            let entries = recoveries_of_two(Kernels::scalar(), &row, x, y);
-            assert_eq!(entries[0].written, [row.data[x].bytes(), row.data[y].bytes()]);
-        }
+        let row = Row::new(order, 130, PLACE, &mut noise);
+        let mut targets = Targets::new(130, PLACE);
+        let made =
+            targets.written(|p, q| Kernels::scalar().gen_pq(&row.view().sources, p, q).unwrap());
+        assert_eq!(made, [row.p.bytes(), row.q.bytes()]);
     }
 }
 
@@ -80,8 +37,8 @@ fn recovers_two_among_survivors() {
 fn updates_to_what_generation_would_give() {
     let mut noise = Noise(5);
     for order in orders() {
-        let before = Row::new(order.clone(), 50, 0, &mut noise);
-        let after = Row::new(order, 50, 0, &mut noise);
+        let before = Row::new(order.clone(), 50, PLACE, &mut noise);
+        let after = Row::new(order, 50, PLACE, &mut noise);
         let change = |index: usize| Change {
             exponent: before.exponents[index],
             old: before.data[index].bytes(),
@@ -112,7 +69,7 @@ fn updates_to_what_generation_would_give() {
 
 /// Spoils blocks of a row of four units and a short one, one story a unit.
 fn spoiled_row(noise: &mut Noise) -> Row {
-    let mut row = Row::new([0, 1, 4, 7], 4 * UNIT_BYTES + 100, 0, noise);
+    let mut row = Row::new([0, 1, 4, 7], 4 * UNIT_BYTES + 100, PLACE, noise);
     row.p.bytes_mut()[0] ^= 1;
     row.p.bytes_mut()[UNIT_BYTES - 1] ^= 0x80;
     // Unit 1 is good.
@@ -130,7 +87,7 @@ fn checks_tell_the_units() {
     for kernels in Kernels::available() {
         let row = spoiled_row(&mut noise);
         let (mut by_p, mut by_q, mut by_both) = (Vec::new(), Vec::new(), Vec::new());
-        let (sources, p, q) = (row.sources(), row.p.bytes(), row.q.bytes());
+        let (sources, p, q) = (row.view().sources, row.p.bytes(), row.q.bytes());
         assert_eq!(kernels.check_p(&sources, p, |unit| by_p.push(unit)), Ok(3));
         assert_eq!(kernels.check_q(&sources, q, |unit| by_q.push(unit)), Ok(3));
         assert_eq!(
@@ -152,7 +109,7 @@ fn locates_the_block() {
         let row = spoiled_row(&mut noise);
         let mut found = Vec::new();
         let count =
-            kernels.locate(&row.sources(), row.p.bytes(), row.q.bytes(), |unit, suspect| {
+            kernels.locate(&row.view().sources, row.p.bytes(), row.q.bytes(), |unit, suspect| {
                 found.push((unit, suspect));
             });
         let data = |number| Suspect::Data(Exponent::new(number).unwrap());
@@ -165,7 +122,7 @@ fn locates_the_block() {
 fn locates_no_block_where_several_are_wrong() {
     let mut noise = Noise(8);
     for kernels in Kernels::available() {
-        let mut row = Row::new([0, 1, 2], 5 * UNIT_BYTES, 0, &mut noise);
+        let mut row = Row::new([0, 1, 2], 5 * UNIT_BYTES, PLACE, &mut noise);
         // Two data blocks in different bytes; P and data; P and Q in different bytes.
         row.data[0].bytes_mut()[10] ^= 1;
         row.data[1].bytes_mut()[4000] ^= 1;
@@ -178,7 +135,7 @@ fn locates_no_block_where_several_are_wrong() {
         row.q.bytes_mut()[3 * UNIT_BYTES] ^= 8;
         let mut found = Vec::new();
         let count =
-            kernels.locate(&row.sources(), row.p.bytes(), row.q.bytes(), |unit, suspect| {
+            kernels.locate(&row.view().sources, row.p.bytes(), row.q.bytes(), |unit, suspect| {
                 found.push((unit, suspect));
             });
         let expected = [0, 1, 2, 3].map(|unit| (unit, Suspect::Several));
