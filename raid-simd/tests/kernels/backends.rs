@@ -42,7 +42,7 @@ fn the_cpu_is_asked() {
 fn every_length_in_every_loop() {
     let mut noise = Noise(20);
     for count in 1..=18_u8 {
-        for length in Effort::asked().of(0..=257, 3) {
+        for length in Effort::asked().of(0..=257, 5) {
             for ranks in [Ranks::Dense, Ranks::nth(length)] {
                 let place = Place::Offset((length + usize::from(count)) % 64);
                 let row = Row::new(ranks.of(count), length, place, &mut noise);
@@ -62,7 +62,7 @@ fn every_length_at_every_offset() {
         let ranks = Ranks::nth(length);
         let row = Row::new(ranks.of(3), length, Place::Offset(0), &mut noise);
         let oracle = Oracle::of(&row.view(), (1, 2));
-        for offset in Effort::asked().of(0..64, 5) {
+        for offset in Effort::asked().of(0..64, 9) {
             oracle.judge(&row.copied_to(Place::Offset(offset)).view(), BOTH);
         }
     }
