@@ -30,7 +30,7 @@
 //! | `array` | who sits where, who is lost, what is valid, what is on record |
 //! | [`metadata`] | what must be durable about the array, and the machine that records it |
 //! | `parity` | runs the plan's jobs over buffers, for hosts whose CPU does that |
-//! | `md` | Linux md superblocks: bytes to values and back; devices to an array |
+//! | `md` | Linux md superblocks and logs: bytes to values and back; devices to an array |
 //! | `blocking` | the easy way in |
 //! | [`units`], [`limits`], [`members`], [`io_limits`], [`host`] | the words all of them use |
 #![no_std]

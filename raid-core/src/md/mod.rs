@@ -6,8 +6,11 @@
 mod assembly;
 mod bytes;
 mod codec;
+mod crc32c;
 mod error;
 mod fields;
+pub mod journal;
+pub mod ppl;
 mod record;
 mod roles;
 mod superblock;
