@@ -5,5 +5,7 @@
 
 mod content;
 mod host;
+pub mod journal;
 pub mod operations;
+pub mod ppl;
 pub mod superblock;

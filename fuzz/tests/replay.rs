@@ -2,7 +2,7 @@
 //! sequence of random numbers.
 
 use arbitrary::{Arbitrary, Unstructured};
-use raid_fuzz::{operations, superblock};
+use raid_fuzz::{journal, operations, ppl, superblock};
 use std::path::Path;
 
 /// Campaigns of random bytes. `RAID_CAMPAIGNS` in the environment asks for another number.
@@ -85,5 +85,42 @@ fn superblocks_with_a_changed_byte() {
                 superblock::run(&changed);
             }
         }
+    }
+}
+
+/// Logs that md left behind, as they are and with a byte changed.
+fn logs_of_the_corpus(directory: &str, run: impl Fn(&[u8])) {
+    for (name, bytes) in corpus(directory) {
+        println!("{name}");
+        run(&bytes);
+        // Headers, the first entries or payloads, and a few of the bytes behind.
+        for at in (0..64).chain(512..640).chain((640..bytes.len()).step_by(509)) {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                if let Some(byte) = changed.get_mut(at) {
+                    *byte = value;
+                    run(&changed);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn partial_parity_logs_of_the_corpus() {
+    logs_of_the_corpus("corpus/ppl", ppl::run);
+}
+
+#[test]
+fn journals_of_the_corpus() {
+    logs_of_the_corpus("corpus/journal", journal::run);
+}
+
+#[test]
+fn logs_of_random_bytes() {
+    for seed in 0..300 {
+        let bytes = random(seed, 40 + (seed as usize % 64) * 64);
+        ppl::run(&bytes);
+        journal::run(&bytes);
     }
 }
