@@ -3,7 +3,10 @@
 //! The format is described by the kernel's `md_p.h`; offsets are named in `codec.rs`. Every byte
 //! comes from media and is untrusted: a wrong one is a typed error, never a panic.
 
+mod area;
 mod assembly;
+mod bad_blocks;
+mod bitmap;
 mod bytes;
 mod codec;
 mod crc32c;
@@ -15,9 +18,17 @@ mod record;
 mod roles;
 mod superblock;
 
+pub use area::{Area, AreaError};
 pub use assembly::{
     Assembly, AssemblyError, CANDIDATES_MAX, Candidate, FaultClass, LeftOut, LeftOutReason, Seat,
     assemble,
+};
+pub use bad_blocks::{
+    BAD_BLOCKS_MAX, BadBlockEntry, BadBlockError, BadBlockList, BadBlockRange, Full, Unrecorded,
+};
+pub use bitmap::{
+    BITMAP_SUPERBLOCK_SECTORS, BitRange, BitmapError, BitmapGeometry, BitmapStanding, BitmapState,
+    BitmapSuperblock, DirtyBits, Presence, SyncSector,
 };
 pub use bytes::{Block, SUPERBLOCK_BYTES, checksum};
 pub use error::SuperblockError;
