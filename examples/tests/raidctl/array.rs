@@ -18,6 +18,8 @@ pub(crate) struct Fixture {
     sectors: usize,
     pub(crate) size: usize,
     pub(crate) md5: String,
+    /// The last column.
+    pub(crate) note: String,
 }
 
 /// An array in image files of its own.
@@ -45,6 +47,7 @@ fn fixtures(kind: &str) -> Vec<Fixture> {
                 sectors: fields[6].parse().unwrap(),
                 size: fields[7].parse().unwrap(),
                 md5: fields[8].into(),
+                note: fields[9].into(),
             }
         })
         .collect()
@@ -60,6 +63,11 @@ pub(crate) fn golden() -> Vec<Fixture> {
 /// Arrays that crashed, lost members or were stopped half way.
 pub(crate) fn special() -> Vec<Fixture> {
     fixtures("assembly")
+}
+
+/// Arrays with bitmaps and with bad blocks.
+pub(crate) fn bitmaps() -> Vec<Fixture> {
+    fixtures("bitmap")
 }
 
 pub(crate) fn find(fixtures: Vec<Fixture>, name: &str) -> Fixture {

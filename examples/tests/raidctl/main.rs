@@ -12,6 +12,7 @@
 mod array;
 mod assembly;
 mod bad_input;
+mod bitmap;
 mod commands;
 mod golden;
 mod superblocks;

@@ -1,5 +1,6 @@
 //! `examine`: what each superblock says.
 
+mod areas;
 mod fields;
 
 use crate::cli;
@@ -7,6 +8,7 @@ use crate::exit::Error;
 use crate::images::{Purpose, open_all};
 use crate::report;
 use crate::superblocks::{Found, Unusable, find};
+use areas::Areas;
 use core::fmt::{self, Display};
 use core::slice::from_ref;
 use raid_core::geometry::Layout;
@@ -30,16 +32,24 @@ pub(super) fn run(arguments: &cli::Examine) -> Result<(), Error> {
     }
 }
 
-fn examine(path: &PathBuf) -> Result<Box<Found>, Error> {
-    let images = open_all(from_ref(path), Purpose::Read)?;
-    let image = images.first().ok_or_else(|| Error::Usage(String::from("name an image")))?;
-    find(image).map_err(|error| match error {
-        Unusable::Superblock(error) => Error::NotMember { image: path.clone(), error },
-        Unusable::Read(source) => Error::Open { image: path.clone(), source },
-    })
+/// What one image says.
+struct Member {
+    found: Box<Found>,
+    areas: Areas,
 }
 
-type Examined<'e> = (&'e PathBuf, &'e Result<Box<Found>, Error>);
+fn examine(path: &PathBuf) -> Result<Member, Error> {
+    let images = open_all(from_ref(path), Purpose::Read)?;
+    let image = images.first().ok_or_else(|| Error::Usage(String::from("name an image")))?;
+    let found = find(image).map_err(|error| match error {
+        Unusable::Superblock(error) => Error::NotMember { image: path.clone(), error },
+        Unusable::Read(source) => Error::Open { image: path.clone(), source },
+    })?;
+    let areas = Areas::read(image, &found.superblock);
+    Ok(Member { found, areas })
+}
+
+type Examined<'e> = (&'e PathBuf, &'e Result<Member, Error>);
 
 struct Examination<'e>(Vec<Examined<'e>>);
 
@@ -47,7 +57,11 @@ impl Serialize for Examination<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|(path, examined)| {
             let mut object = match examined {
-                Ok(found) => fields::all(found),
+                Ok(member) => {
+                    let mut object = fields::all(&member.found);
+                    object.extend(member.areas.fields());
+                    object
+                }
                 Err(error) => {
                     [(String::from("error"), Value::from(error.to_string()))].into_iter().collect()
                 }
@@ -65,9 +79,10 @@ impl Display for Examination<'_> {
                 f.write_str("\n")?;
             }
             match examined {
-                Ok(found) => {
+                Ok(member) => {
                     write!(f, "{}:", path.display())?;
-                    describe(&found.superblock, f)?;
+                    describe(&member.found.superblock, f)?;
+                    member.areas.describe(f)?;
                 }
                 Err(error) => error.fmt(f)?,
             }
