@@ -220,7 +220,8 @@ impl<'m> BadBlockList<'m> {
     ///
     /// # Errors
     ///
-    /// [`Full`], and nothing changes.
+    /// [`Full`], and nothing changes. Each gap that is filled counts for itself, so that this may
+    /// be said an entry or two before there is truly no room.
     pub fn add(&mut self, range: BadBlockRange) -> Result<(), Full> {
         if range.length == Sectors::ZERO {
             return Ok(());
