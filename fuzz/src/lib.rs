@@ -3,6 +3,8 @@
 //!
 //! A body panics where a promise is broken, and returns otherwise.
 
+pub mod bad_blocks;
+pub mod bitmap;
 mod content;
 mod host;
 pub mod journal;

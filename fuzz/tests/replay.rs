@@ -2,7 +2,7 @@
 //! sequence of random numbers.
 
 use arbitrary::{Arbitrary, Unstructured};
-use raid_fuzz::{journal, operations, ppl, superblock};
+use raid_fuzz::{bad_blocks, bitmap, journal, operations, ppl, superblock};
 use std::path::Path;
 
 /// Campaigns of random bytes. `RAID_CAMPAIGNS` in the environment asks for another number.
@@ -122,5 +122,45 @@ fn logs_of_random_bytes() {
         let bytes = random(seed, 40 + (seed as usize % 64) * 64);
         ppl::run(&bytes);
         journal::run(&bytes);
+    }
+}
+
+/// Pages that md wrote, each byte of their superblock replaced by others, and random bytes.
+#[test]
+fn bitmaps() {
+    for (name, bytes) in corpus("../raid-core/tests/fixtures/bitmap") {
+        println!("{name}");
+        bitmap::run(&bytes);
+        for at in 0..264 {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                bitmap::run(&changed);
+            }
+        }
+    }
+    for seed in 0..500 {
+        bitmap::run(&random(seed, 4096));
+    }
+}
+
+/// Logs of the corpus with each byte replaced by others, and random bytes.
+#[test]
+fn bad_block_logs() {
+    for (name, bytes) in corpus("corpus/bad_blocks") {
+        println!("{name}");
+        bad_blocks::run(&bytes);
+        for at in 0..bytes.len().min(80) {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                bad_blocks::run(&changed);
+            }
+        }
+    }
+    for seed in 0..2000 {
+        let mut bytes = random(seed, 16 + 8 * (seed as usize % 40));
+        bytes[0] %= 12;
+        bad_blocks::run(&bytes);
     }
 }
