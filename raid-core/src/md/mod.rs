@@ -10,6 +10,7 @@ mod bitmap;
 mod bytes;
 mod codec;
 mod crc32c;
+mod create;
 mod error;
 mod fields;
 pub mod journal;
@@ -31,6 +32,7 @@ pub use bitmap::{
     BitmapSuperblock, DirtyBits, Presence, SyncSector,
 };
 pub use bytes::{Block, SUPERBLOCK_BYTES, checksum};
+pub use create::{Blueprint, CreateError, NewArray};
 pub use error::SuperblockError;
 pub use fields::{
     ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Features, Minor,

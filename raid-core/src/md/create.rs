@@ -1,0 +1,391 @@
+//! Superblocks of a new array: where everything lies on its devices, placed as md's tools place it.
+//!
+//! ```text
+//! 1.1, 1.2   superblock | room for a bitmap | bad-block log | room to shift the data | data
+//! 1.0        data | room for a bitmap | bad-block log | superblock
+//! ```
+//!
+//! The room to shift lets a reshape move the data a little without a backup.
+
+use core::fmt;
+
+use super::bytes::SUPERBLOCK_BYTES;
+use super::fields::{
+    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, DeviceFlags, DeviceUuid, Minor, Timestamp,
+    Validity, WriteLog,
+};
+use super::roles::Roles;
+use super::superblock::{Replacement, Superblock, ZoneLayout};
+use crate::geometry::{ConfigError, Geometry, Layout, Shape};
+use crate::limits::{MEMBERS_MAX, MIRROR_UNIT};
+use crate::metadata::Consistency;
+use crate::units::{DeviceSector, FAULT_UNIT, MemberIndex, SECTOR_BYTES, Sectors};
+
+const KIBIBYTE: u64 = 2;
+const MEBIBYTE: u64 = 1024 * KIBIBYTE;
+const GIBIBYTE: u64 = 1024 * MEBIBYTE;
+
+/// What a superblock has for itself.
+const SUPERBLOCK_SECTORS: u64 = 8;
+const BAD_BLOCK_SECTORS: u16 = 8;
+/// Where the log of 1.0 lies, from the superblock.
+const BEFORE_SUPERBLOCK: i32 = -8;
+/// Before the data of 1.1 and 1.2, besides the room for a bitmap and to shift.
+const HEAD_SECTORS: u64 = 24;
+const SHIFT_ROOM_MAX: u64 = 128 * MEBIBYTE;
+/// The room to shift is at most this part of the device, unless two chunks take more.
+const SHIFT_ROOM_PART: u64 = 1024;
+/// Halvings from `SHIFT_ROOM_MAX` to nothing.
+const HALVINGS_MAX: u32 = SHIFT_ROOM_MAX.ilog2();
+/// A data offset is a multiple of the largest logical block.
+const DATA_OFFSET_UNIT: Sectors = FAULT_UNIT;
+
+const _: () = assert!(SUPERBLOCK_SECTORS * 512 == 4096 && SUPERBLOCK_BYTES == 4096);
+const _: () = assert!(SECTOR_BYTES == 512, "the sizes above count such sectors");
+
+/// What a new array is asked to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blueprint {
+    /// The level, and how it places its blocks.
+    pub layout: Layout,
+    /// The chunk; level 1 has none and ignores it.
+    pub chunk: Sectors,
+    /// Where the superblocks lie.
+    pub minor: Minor,
+    /// Where the data of every member starts; `None` for what md's tools choose for the smallest.
+    /// Version 1.0 has its data at the start.
+    pub data_offset: Option<DeviceSector>,
+    /// How much of each member is used, in whole chunks, at level 1 in whole units of 4 KiB; `None`
+    /// for as much as the smallest has. At level 0 without it, all must have equally much.
+    pub member_size: Option<Sectors>,
+    /// Names the array.
+    pub array_uuid: ArrayUuid,
+    /// Its name.
+    pub name: ArrayName,
+    /// When it is created.
+    pub creation_time: Timestamp,
+    /// How far parity and copies agree with what lies on the devices now.
+    pub consistency: Consistency,
+}
+
+/// A new array that fits on its devices.
+#[derive(Clone, Debug)]
+pub struct NewArray {
+    blueprint: Blueprint,
+    geometry: Geometry,
+    data_offset: DeviceSector,
+    member_size: Sectors,
+    devices: heapless::Vec<Sectors, MEMBERS_MAX>,
+}
+
+/// Why there can be no such array. A matter for whoever asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// There is no such shape.
+    Shape(ConfigError),
+    /// More devices than a build has members.
+    TooManyDevices {
+        /// How many there are.
+        count: usize,
+    },
+    /// A device is too small.
+    NoRoom {
+        /// Its place.
+        place: MemberIndex,
+        /// Its size.
+        device: Sectors,
+        /// What it would have to have.
+        needed: Sectors,
+    },
+    /// The data of 1.0 starts at the start.
+    OffsetOfVersion1_0,
+    /// The data would start inside the superblock, or not at a multiple of 4 KiB.
+    DataOffset {
+        /// What was asked for.
+        offset: DeviceSector,
+        /// The least.
+        min: DeviceSector,
+    },
+    /// Level 0 on devices that do not have equally many chunks.
+    Zones {
+        /// The place of one device.
+        first: MemberIndex,
+        /// The place of one with more or less room.
+        second: MemberIndex,
+    },
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape(error) => error.fmt(f),
+            Self::TooManyDevices { count } => {
+                write!(f, "{count} devices are too many: this build allows {MEMBERS_MAX}")
+            }
+            Self::NoRoom { place, device, needed } => write!(
+                f,
+                "the device for member {} has {} sectors, {} are needed",
+                place.0, device.0, needed.0
+            ),
+            Self::OffsetOfVersion1_0 => {
+                f.write_str("with metadata 1.0 the data starts at the start; give no offset")
+            }
+            Self::DataOffset { offset, min } => write!(
+                f,
+                "the data cannot start at sector {}: give a multiple of {}, at least {}",
+                offset.0, DATA_OFFSET_UNIT.0, min.0
+            ),
+            Self::Zones { first, second } => write!(
+                f,
+                "the devices for members {} and {} have unequal room, which level 0 does not support; give the size \
+                 to use of each",
+                first.0, second.0
+            ),
+        }
+    }
+}
+
+impl core::error::Error for CreateError {}
+
+impl NewArray {
+    /// Lays out a new array on devices of these sizes, given in the order of their places.
+    ///
+    /// # Errors
+    ///
+    /// Says what of the blueprint is impossible on these devices, and what would be right.
+    pub fn new(blueprint: Blueprint, devices: &[Sectors]) -> Result<Self, CreateError> {
+        let too_many = CreateError::TooManyDevices { count: devices.len() };
+        let members = u8::try_from(devices.len()).map_err(|_| too_many)?;
+        let devices = heapless::Vec::from_slice(devices).map_err(|_| too_many)?;
+        let sizes = || (0..=u8::MAX).map(MemberIndex).zip(devices.iter().copied());
+        let (place, smallest) =
+            sizes().min_by_key(|(_, size)| *size).unwrap_or((MemberIndex(0), Sectors::ZERO));
+        let data_offset = data_offset(&blueprint, smallest)?;
+        let room = |size| room(blueprint.minor, data_offset, size);
+        let no_room = |used| {
+            let needed = device_size_for(blueprint.minor, data_offset, used);
+            CreateError::NoRoom { place, device: smallest, needed }
+        };
+
+        let member_size = match blueprint.member_size {
+            Some(size) => blueprint.rounded(size, FAULT_UNIT),
+            None => blueprint.rounded(room(smallest), MIRROR_UNIT),
+        };
+        let Blueprint { layout, chunk, .. } = blueprint;
+        let geometry = Geometry::new(Shape { layout, members, chunk, member_size });
+        let geometry = geometry.map_err(|error| match (error, blueprint.member_size) {
+            (ConfigError::MemberTooSmall { min, .. }, None) => no_room(min),
+            (error, _) => CreateError::Shape(error),
+        })?;
+        if member_size > room(smallest) {
+            return Err(no_room(member_size));
+        }
+        let unequal =
+            |(_, size): &(_, Sectors)| blueprint.rounded(room(*size), FAULT_UNIT) != member_size;
+        if let (Layout::Raid0, None, Some((second, _))) =
+            (layout, blueprint.member_size, sizes().find(unequal))
+        {
+            return Err(CreateError::Zones { first: place, second });
+        }
+        Ok(Self { blueprint, geometry, data_offset, member_size, devices })
+    }
+
+    /// The shape of the array.
+    #[must_use]
+    pub const fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Where the data of every member starts.
+    #[must_use]
+    pub const fn data_offset(&self) -> DeviceSector {
+        self.data_offset
+    }
+
+    /// How much of each member is used.
+    #[must_use]
+    pub const fn member_size(&self) -> Sectors {
+        self.member_size
+    }
+
+    /// The superblock of the device at a place, to be encoded over zeroes; `None` if there is no such
+    /// place. Every device has a `uuid` of its own.
+    #[must_use]
+    pub fn superblock(
+        &self,
+        place: MemberIndex,
+        uuid: DeviceUuid,
+        flags: DeviceFlags,
+    ) -> Option<Superblock> {
+        let Blueprint { layout, minor, .. } = self.blueprint;
+        let members = self.geometry.members();
+        let device_size = *self.devices.get(place.index())?;
+        let super_offset = minor.position(device_size)?;
+        let bad_block_log = self.bad_block_log(super_offset);
+        let (member_size, data_size) = match (layout, self.blueprint.member_size) {
+            (Layout::Raid0, Some(_)) => (Sectors::ZERO, self.member_size),
+            (Layout::Raid0, None) => (Sectors::ZERO, self.data_size(super_offset, device_size)),
+            (_, _) => (self.member_size, self.data_size(super_offset, device_size)),
+        };
+        Some(Superblock {
+            array_uuid: self.blueprint.array_uuid,
+            name: self.blueprint.name,
+            creation_time: self.blueprint.creation_time,
+            level: layout.md_level(),
+            layout: layout.md_layout(),
+            member_size,
+            chunk_sectors: u32::try_from(self.blueprint.own_chunk().map_or(0, |chunk| chunk.0))
+                .ok()?,
+            members: members.into(),
+            write_log: WriteLog::None,
+            reshape: None,
+            logical_block_bytes: 0,
+            zone_layout: ZoneLayout::Unsaid,
+            update_time: self.blueprint.creation_time,
+            events: 0,
+            consistency: match self.geometry.redundancy() {
+                0 => Consistency::Clean,
+                _ => self.blueprint.consistency,
+            },
+            roles: Roles::of_new_array(members),
+            device_uuid: uuid,
+            dev_number: place.0.into(),
+            super_offset,
+            data_offset: self.data_offset,
+            data_size,
+            validity: Validity::Everything,
+            replacement: Replacement::No,
+            corrected_reads: 0,
+            device_flags: flags,
+            bad_block_log,
+        })
+    }
+
+    /// Room for a bitmap of this array. One without redundancy has none.
+    fn bitmap_room(&self) -> u64 {
+        match self.geometry.redundancy() {
+            0 => 0,
+            _ => bitmap_room(self.member_size),
+        }
+    }
+
+    /// The log lies behind the room for a bitmap, or close before the data where that is too near.
+    fn bad_block_log(&self, super_offset: DeviceSector) -> BadBlockLog {
+        let bitmap_end = SUPERBLOCK_SECTORS.saturating_add(self.bitmap_room());
+        let log = u64::from(BAD_BLOCK_SECTORS);
+        let offset = match self.blueprint.minor {
+            Minor::V1_0 => Some(BEFORE_SUPERBLOCK),
+            Minor::V1_1 | Minor::V1_2 => {
+                let before = self.data_offset.0.saturating_sub(super_offset.0);
+                let offset = bitmap_end.min(before.saturating_sub(log));
+                i32::try_from(offset).ok().filter(|_| offset >= SUPERBLOCK_SECTORS)
+            }
+        };
+        let sectors = if offset.is_some() { BAD_BLOCK_SECTORS } else { 0 };
+        BadBlockLog { offset: offset.unwrap_or(0), sectors, shift: 0, entries: BadBlocks::None }
+    }
+
+    /// All that the device has for data, used or not.
+    fn data_size(&self, super_offset: DeviceSector, device_size: Sectors) -> Sectors {
+        match self.blueprint.minor {
+            Minor::V1_0 => {
+                let tail = self.bitmap_room().saturating_add(BAD_BLOCK_SECTORS.into());
+                Sectors(super_offset.0.saturating_sub(tail))
+            }
+            Minor::V1_1 | Minor::V1_2 => device_size.saturating_sub(Sectors(self.data_offset.0)),
+        }
+    }
+}
+
+impl Blueprint {
+    /// Level 1 has none.
+    const fn own_chunk(&self) -> Option<Sectors> {
+        match self.layout {
+            Layout::Raid1 => None,
+            Layout::Raid0
+            | Layout::Raid4
+            | Layout::Raid5(_)
+            | Layout::Raid6(_)
+            | Layout::Raid10(_) => Some(self.chunk),
+        }
+    }
+
+    /// Whole chunks, or at level 1 whole units.
+    fn rounded(&self, size: Sectors, mirror_unit: Sectors) -> Sectors {
+        let unit = self.own_chunk().unwrap_or(mirror_unit);
+        // A chunk of nothing is refused later.
+        size.saturating_sub(Sectors(size.0.checked_rem(unit.0).unwrap_or(0)))
+    }
+}
+
+/// What of a device is left for data.
+fn room(minor: Minor, data_offset: DeviceSector, device_size: Sectors) -> Sectors {
+    match minor {
+        Minor::V1_0 => {
+            let end = minor.position(device_size).unwrap_or_default();
+            Sectors(end.0.saturating_sub(tail(device_size)))
+        }
+        Minor::V1_1 | Minor::V1_2 => device_size.saturating_sub(Sectors(data_offset.0)),
+    }
+}
+
+/// The size of a device that has so much room.
+fn device_size_for(minor: Minor, data_offset: DeviceSector, room: Sectors) -> Sectors {
+    Sectors(match minor {
+        Minor::V1_0 => {
+            let end = room.0.saturating_add(tail(room));
+            end.checked_next_multiple_of(8).unwrap_or(u64::MAX).saturating_add(16)
+        }
+        Minor::V1_1 | Minor::V1_2 => data_offset.0.saturating_add(room.0),
+    })
+}
+
+/// What lies between the data of 1.0 and the superblock.
+fn tail(size: Sectors) -> u64 {
+    bitmap_room(size).saturating_add(BAD_BLOCK_SECTORS.into())
+}
+
+fn data_offset(blueprint: &Blueprint, smallest: Sectors) -> Result<DeviceSector, CreateError> {
+    let superblock = match (blueprint.minor, blueprint.data_offset) {
+        (Minor::V1_0, None | Some(DeviceSector(0))) => return Ok(DeviceSector(0)),
+        (Minor::V1_0, Some(_)) => return Err(CreateError::OffsetOfVersion1_0),
+        (Minor::V1_1, _) => 0,
+        (Minor::V1_2, _) => 8_u64,
+    };
+    let min = DeviceSector(superblock.saturating_add(SUPERBLOCK_SECTORS));
+    match blueprint.data_offset {
+        Some(offset) if offset < min || !offset.0.is_multiple_of(DATA_OFFSET_UNIT.0) => {
+            Err(CreateError::DataOffset { offset, min })
+        }
+        Some(offset) => Ok(offset),
+        None => {
+            let room = bitmap_room(smallest).saturating_add(shift_room(blueprint, smallest));
+            let offset = room.saturating_add(HEAD_SECTORS).checked_next_multiple_of(MEBIBYTE);
+            Ok(DeviceSector(offset.unwrap_or(u64::MAX)))
+        }
+    }
+}
+
+/// What md's tools leave for a bitmap.
+fn bitmap_room(size: Sectors) -> u64 {
+    match size.0 {
+        0..128 => 0,
+        size if size.saturating_sub(128) >= 200 * GIBIBYTE => 128 * KIBIBYTE,
+        size if size.saturating_sub(8) > 8 * GIBIBYTE => 64 * KIBIBYTE,
+        _ => 4 * KIBIBYTE,
+    }
+}
+
+/// What md's tools leave for a reshape to shift the data: a power of two.
+fn shift_room(blueprint: &Blueprint, device_size: Sectors) -> u64 {
+    let least = blueprint.own_chunk().map_or(0, |chunk| chunk.0.saturating_mul(2));
+    let mut room = SHIFT_ROOM_MAX;
+    for _ in 0..HALVINGS_MAX {
+        if room.saturating_mul(SHIFT_ROOM_PART) <= device_size.0 || room <= least {
+            break;
+        }
+        room /= 2;
+    }
+    room
+}
