@@ -7,8 +7,10 @@
     reason = "a test that fails says so by panicking"
 )]
 
-use raid_core::blocking::{Array, BlockDevice, Keeper, Parts};
-use raid_core::engine::{Access, Dirty, Memory, ReadsFrom, RequestSlot, Seat, Setup, Slot};
+use raid_core::blocking::{Array, BlockDevice, Error, Keeper, Parts};
+use raid_core::engine::{
+    Access, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, Seat, Setup, Slot,
+};
 use raid_core::geometry::{
     Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread,
 };
@@ -93,6 +95,16 @@ fn with_array(
     lost: Option<u8>,
     work: impl FnOnce(&mut Array<'_, Ram, Records>),
 ) {
+    with_array_in(Consistency::Clean, geometry, devices, lost, work);
+}
+
+fn with_array_in(
+    consistency: Consistency,
+    geometry: Geometry,
+    devices: &mut [Ram],
+    lost: Option<u8>,
+    work: impl FnOnce(&mut Array<'_, Ram, Records>),
+) {
     let seat = |member| Seat {
         device: DeviceIndex(member),
         state: MemberState::InSync,
@@ -106,7 +118,7 @@ fn with_array(
     let setup = Setup {
         geometry,
         seats: &seats,
-        consistency: Consistency::Clean,
+        consistency,
         events: 7,
         lane: Sectors(8),
         access: Access::ReadWrite,
@@ -229,4 +241,67 @@ fn a_check_in_parts_counts_each_row_once() {
         let size = array.size();
         assert_eq!(array.check(Lba(0), size), Ok(Sectors(8)));
     });
+}
+
+#[test]
+fn a_member_that_is_failed_is_on_record_and_not_used_again() {
+    for (layout, members) in layouts() {
+        let geometry = geometry(layout, members);
+        let bytes = (DATA_OFFSET.0 + CHUNK * ROWS) as usize * 512;
+        let mut devices: Vec<Ram> = (0..members).map(|_| Ram(vec![0; bytes])).collect();
+        with_array(geometry, &mut devices, None, |array| {
+            let size = array.size().memory_bytes().unwrap();
+            let mut sequence = Sequence(3);
+            let model: Vec<u8> = (0..size).map(|_| sequence.next() as u8).collect();
+            array.write(Lba(0), &model, Durability::Cached).unwrap();
+            array.mark_clean().unwrap();
+            let mut gone = Vec::new();
+            for member in (0..members).map(MemberIndex) {
+                array.keeper().0.clear();
+                let events = array.engine().events();
+                match array.fail(member) {
+                    Ok(()) => gone.push(member),
+                    Err(error) => {
+                        assert_eq!(error, Error::Refused(Refusal::Indispensable { member }));
+                        assert!(array.keeper().0.is_empty(), "nothing has happened");
+                        continue;
+                    }
+                }
+                let record = Record {
+                    events: events + 1,
+                    consistency: Consistency::Clean,
+                    failed: gone.iter().copied().collect(),
+                };
+                let others = (0..members).map(MemberIndex).filter(|other| !gone.contains(other));
+                let expected: Vec<_> = others.map(|other| (other, record)).collect();
+                assert_eq!(array.keeper().0, expected, "{layout:?}");
+                array.devices()[usize::from(member.0)].0.fill(0xee);
+                assert!(content(array) == model, "{layout:?} without {gone:?}");
+            }
+            let redundancy = usize::from(array.geometry().redundancy());
+            assert!(gone.len() >= redundancy, "{layout:?}: {gone:?}");
+            let member = MemberIndex(members);
+            let none = Error::Refused(Refusal::NoSuchMember { member });
+            assert_eq!(array.fail(member), Err(none));
+        });
+    }
+}
+
+#[test]
+fn parity_that_may_not_agree_stands_in_for_nobody() {
+    for (layout, members) in layouts() {
+        let geometry = geometry(layout, members);
+        let bytes = (DATA_OFFSET.0 + CHUNK * ROWS) as usize * 512;
+        let mut devices: Vec<Ram> = (0..members).map(|_| Ram(vec![0; bytes])).collect();
+        let resyncing = Consistency::InSyncTo(Sectors(CHUNK));
+        with_array_in(resyncing, geometry, &mut devices, None, |array| {
+            let member = MemberIndex(1);
+            let expected = match (geometry.redundancy(), &geometry) {
+                (0, _) => Err(Error::Refused(Refusal::Indispensable { member })),
+                (_, Geometry::Copies(_)) => Ok(()),
+                (_, Geometry::Parity(_)) => Err(Error::Refused(Refusal::ParityUnsure { member })),
+            };
+            assert_eq!(array.fail(member), expected, "{layout:?}");
+        });
+    }
 }

@@ -138,22 +138,23 @@ impl Array {
             limits,
             lane: setup.lane,
         };
-        if !array.survives() {
+        if !array.survives_without(MemberSet::NONE) {
             array.fate = Fate::Failed;
         }
         Ok(array)
     }
 
-    /// Whether every block of the array can be had. A member that is not rebuilt to its end holds
+    /// Whether every block of the array can be had, once these members are lost as well. A member that is not rebuilt to its end holds
     /// not every block of its own, so it makes up for no other: to record that other as failed
     /// would lose for good what it alone holds.
-    fn survives(&self) -> bool {
+    pub(crate) fn survives_without(&self, more: MemberSet) -> bool {
         let end = whole_blocks(self.geometry.shape().member_size, &self.limits);
         let unfinished = |member: &MemberIndex| match self.seat(*member).map(|seat| seat.state) {
             Some(MemberState::Rebuilding { valid_to }) => valid_to < end,
             Some(MemberState::InSync | MemberState::Failed | MemberState::Missing) | None => false,
         };
-        let lost = self.absent.union(self.rebuilding.into_iter().filter(unfinished).collect());
+        let stale = self.rebuilding.into_iter().filter(unfinished).collect();
+        let lost = self.absent.union(stale).union(more);
         match &self.geometry {
             Geometry::Parity(_) => lost.count() <= u32::from(self.geometry.redundancy()),
             Geometry::Copies(copies) => every_chunk_survives(copies, lost),
@@ -324,6 +325,25 @@ impl Array {
         longest
     }
 
+    /// Whether there is parity to stand in for a member that is lost, and it may not agree with the
+    /// data everywhere.
+    pub(crate) const fn distrusts_parity(&self) -> bool {
+        match (self.vouched, self.dirty, &self.geometry) {
+            (Consistency::InSyncTo(_), Dirty::Refuse, Geometry::Parity(_)) => true,
+            (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force, _) => {
+                false
+            }
+        }
+    }
+
+    /// Takes a member out of use at the host's wish: from now on it is absent, and a generation that
+    /// says so is wanted.
+    pub(crate) fn dismiss(&mut self, member: MemberIndex) {
+        self.absent.insert(member);
+        self.rebuilding.remove(member);
+        self.writer.want();
+    }
+
     /// Takes members out of use: from now on they are absent, and a generation that says so is
     /// wanted.
     pub(crate) fn lose<H: Host>(&mut self, members: MemberSet, fault: Fault, host: &mut H) {
@@ -332,7 +352,7 @@ impl Array {
             self.rebuilding.remove(member);
             host.note(Event::MemberFailed { member, fault });
             match self.fate {
-                Fate::Serving if !self.survives() => {
+                Fate::Serving if !self.survives_without(MemberSet::NONE) => {
                     self.fate = Fate::Failed;
                     host.note(Event::ArrayFailed);
                 }

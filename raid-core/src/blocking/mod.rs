@@ -238,6 +238,16 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         Ok(Sectors(sum))
     }
 
+    /// Takes a member out of use for good, as if it had failed. That is on record on all others
+    /// when this returns.
+    ///
+    /// # Errors
+    /// The array cannot do without it, or the record could not be written.
+    pub fn fail(&mut self, member: MemberIndex) -> Result<(), Error> {
+        self.engine.fail_member(member)?;
+        self.flush()
+    }
+
     /// Makes all writes durable that have returned.
     ///
     /// # Errors

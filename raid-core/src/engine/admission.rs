@@ -12,7 +12,7 @@ use crate::plan::{Operation, Source, Transfer};
 use crate::rectangle::{Rectangle, Span};
 use crate::request::{Cursor, Request, RequestKind, Stability, cut};
 use crate::stripe::{Ending, Flush, Origin, Planned, Record, Stripe, Work};
-use crate::units::{Lba, Sectors};
+use crate::units::{Lba, MemberIndex, Sectors};
 
 use super::overlap::{Claim, Turn};
 
@@ -41,6 +41,22 @@ pub enum Refusal {
     ReadOnly,
     /// The array has failed and takes no writes.
     ArrayFailed,
+    /// The array has no such place.
+    NoSuchMember {
+        /// The place.
+        member: MemberIndex,
+    },
+    /// Too many members are lost to do without this one as well.
+    Indispensable {
+        /// The member.
+        member: MemberIndex,
+    },
+    /// Parity would have to stand in for this member and is not known to agree with the data
+    /// everywhere.
+    ParityUnsure {
+        /// The member.
+        member: MemberIndex,
+    },
 }
 
 impl core::fmt::Display for Refusal {
@@ -56,6 +72,15 @@ impl core::fmt::Display for Refusal {
             }
             Self::ReadOnly => f.write_str("the array is read only"),
             Self::ArrayFailed => f.write_str("the array has failed and takes no writes"),
+            Self::NoSuchMember { member } => write!(f, "the array has no member {}", member.0),
+            Self::Indispensable { member } => {
+                write!(f, "blocks of the array would be lost with member {}", member.0)
+            }
+            Self::ParityUnsure { member } => write!(
+                f,
+                "parity is not known to agree with the data, so it cannot stand in for member {}",
+                member.0
+            ),
         }
     }
 }
@@ -120,6 +145,31 @@ impl Engine<'_> {
         }
         let request = request.widened(self.array.geometry());
         self.requests.push(Progress::new(request, compared)).ok_or(Refusal::Busy)
+    }
+
+    /// Takes a member out of use for good, as if it had failed. Calls nothing back: the record of it
+    /// is written in `poll`, and the answer to a flush begun from now on waits for it. A member that
+    /// is lost already is recorded all the same.
+    ///
+    /// # Errors
+    /// Why the array cannot do without it; nothing has happened.
+    pub fn fail_member(&mut self, member: MemberIndex) -> Result<(), Refusal> {
+        if !self.array.geometry().all_members().contains(member) {
+            return Err(Refusal::NoSuchMember { member });
+        }
+        match (self.array.access(), self.array.fate()) {
+            (Access::ReadOnly, _) => return Err(Refusal::ReadOnly),
+            (Access::ReadWrite, Fate::Failed) => return Err(Refusal::ArrayFailed),
+            (Access::ReadWrite, Fate::Serving) => {}
+        }
+        if !self.array.survives_without(MemberSet::only(member)) {
+            return Err(Refusal::Indispensable { member });
+        }
+        if self.array.distrusts_parity() {
+            return Err(Refusal::ParityUnsure { member });
+        }
+        self.array.dismiss(member);
+        Ok(())
     }
 
     fn range_is_served(&self, at: Lba, sectors: Sectors) -> Result<(), Refusal> {
