@@ -59,13 +59,16 @@ impl Assembled {
         self.images.get(device.index()).map_or(Path::new("?"), Image::path)
     }
 
-    /// Places without a member that the freshest superblock counts as members.
+    /// Places that the freshest superblock counts as members.
+    pub(crate) fn listed(&self) -> MemberSet {
+        let freshest = self.superblocks.get(self.assembly.freshest.index());
+        let roles = freshest.into_iter().flat_map(|freshest| freshest.roles.iter());
+        roles.filter_map(refusal::place).collect()
+    }
+
+    /// Those of them without a member.
     pub(crate) fn unnamed(&self) -> MemberSet {
-        let Some(freshest) = self.superblocks.get(self.assembly.freshest.index()) else {
-            return MemberSet::NONE;
-        };
-        let listed: MemberSet = freshest.roles.iter().filter_map(refusal::place).collect();
-        listed.intersection(self.absent())
+        self.listed().intersection(self.absent())
     }
 
     /// Places of two devices: one is to take over from the other.
@@ -143,11 +146,7 @@ impl Assembled {
     /// next one would make it two.
     fn finish_last_record(&mut self) -> Result<(), Error> {
         let Assembly { events, consistency, geometry, .. } = self.assembly;
-        let Some(freshest) = self.superblocks.get(self.assembly.freshest.index()) else {
-            return Ok(());
-        };
-        let listed: MemberSet = freshest.roles.iter().filter_map(refusal::place).collect();
-        let failed = geometry.all_members().difference(listed);
+        let failed = geometry.all_members().difference(self.listed());
         for (seat, place) in self.assembly.places.iter().zip(0..=u8::MAX) {
             let Some(seat) = seat else { continue };
             let device = seat.device.index();
@@ -197,7 +196,7 @@ impl Assembled {
 }
 
 /// Refuses an array whose bytes need more than 64 bits: every command counts in bytes.
-fn countable(geometry: &Geometry) -> Result<(), Error> {
+pub(crate) fn countable(geometry: &Geometry) -> Result<(), Error> {
     match geometry.size().bytes() {
         Some(_) => Ok(()),
         None => Err(Error::Refused(String::from(

@@ -5,6 +5,7 @@ use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use raid_core::engine::Dirty;
+use raid_core::md::Minor;
 use std::path::PathBuf;
 
 /// Read, write and check Linux md arrays from their members, without root and without the kernel.
@@ -29,6 +30,16 @@ pub(crate) enum Command {
     /// Makes an array of files in a directory, works on it and verifies every byte. Each step is a line. Exits with 0
     /// only if every byte was right.
     Demo(Demo),
+    /// Make a new array: write superblocks that mdadm and the Linux kernel accept
+    ///
+    /// Makes a new array of the images, which become its members in this order. The smallest of them rules; what lies in
+    /// their data areas stays as it is.
+    ///
+    /// An image that bears a signature is not overwritten without --overwrite: a superblock of md, DDF or Intel RAID; an
+    /// ext2, ext3, ext4, XFS, btrfs, NTFS or squashfs file system; a LUKS or LVM volume, a bcache device, swap space; a GPT
+    /// or MBR partition table or a boot sector. Other formats are not recognised. Everything is checked before the first
+    /// write.
+    Create(Create),
     /// Show what each superblock says, also of one that does not fit the others
     Examine(Examine),
     /// Show the array that the images make
@@ -45,6 +56,11 @@ pub(crate) enum Command {
     Write(Write),
     /// Compare parity or copies of the whole array, and change nothing
     Check(Check),
+    /// Record a member as failed in the metadata of the others
+    ///
+    /// Records a member as failed in the metadata of the others; it is left out from then on. Its own image need not be
+    /// named, all others must be. Refused where blocks of the array would be lost without it.
+    Fail(Fail),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +71,55 @@ pub(crate) struct Demo {
     /// Leave the files there
     #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Afterwards::Remove, Afterwards::Keep))]
     pub(crate) keep: Afterwards,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// The level: 0, 1, 4, 5, 6 or 10
+    #[arg(long, value_name = "L", value_parser = level)]
+    pub(crate) level: u8,
+    /// The layout by mdadm's name: left-symmetric (ls) and its kin for levels 5 and 6; n2, f2, o2 and so on for level 10
+    /// [default: left-symmetric, n2]
+    #[arg(long, value_name = "X")]
+    pub(crate) layout: Option<String>,
+    /// The run of bytes on one member before the next member's turn, a power of two from 4K; level 1 has none
+    /// [default: 512K]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) chunk: Option<u64>,
+    /// Where the data of each member starts, with metadata 1.1 and 1.2 [default: what mdadm chooses, from 1M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) data_offset: Option<u64>,
+    /// How much of each member to use, cut to whole chunks [default: what the smallest has]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) size: Option<u64>,
+    /// The name of the array, up to 32 bytes [default: none]
+    #[arg(long, value_name = "N", default_value = "", hide_default_value = true)]
+    pub(crate) name: String,
+    /// The version of the metadata: 1.0 at the end of each member, 1.1 at its start, 1.2 at 4K
+    #[arg(long, value_name = "VERSION", default_value = "1.2", value_parser = minor)]
+    pub(crate) metadata: Minor,
+    /// With a write-intent bitmap (to come)
+    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Wanted::No, Wanted::Yes))]
+    pub(crate) bitmap: Wanted,
+    /// With a partial parity log (to come)
+    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Wanted::No, Wanted::Yes))]
+    pub(crate) ppl: Wanted,
+    /// With a write journal on this image (to come)
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Read this member, counted from 0, only if no other can be; level 1 alone; may be given several times
+    #[arg(long, value_name = "N")]
+    pub(crate) write_mostly: Vec<u8>,
+    /// Take parity or copies for right as they are: for images that are all zeroes, or that were this array before
+    #[arg(long = "assume-clean", action = ArgAction::SetTrue, value_parser = flag(NewParity::MakeConsistent, NewParity::AssumeClean))]
+    pub(crate) parity: NewParity,
+    /// Overwrite images that bear a signature. Old superblocks of md are wiped, and so are other signatures outside of
+    /// the data
+    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Occupied::Refuse, Occupied::Overwrite))]
+    pub(crate) overwrite: Occupied,
+    /// The members, in the order of their places
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +176,17 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Fail {
+    /// Which member, counted from 0
+    #[arg(long, value_name = "N")]
+    pub(crate) member: u8,
+    #[command(flatten)]
+    pub(crate) force: Force,
+    #[command(flatten)]
+    pub(crate) members: Members,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Output {
     /// Print JSON
     #[arg(long = "json", action = ArgAction::SetTrue, value_parser = flag(Format::Text, Format::Json))]
@@ -145,6 +221,27 @@ pub(crate) enum Afterwards {
     Keep,
 }
 
+/// Whether something is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    No,
+    Yes,
+}
+
+/// What becomes of parity and copies of a new array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewParity {
+    MakeConsistent,
+    AssumeClean,
+}
+
+/// What to do with an image that bears a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occupied {
+    Refuse,
+    Overwrite,
+}
+
 /// What to do if a member that the metadata calls in sync is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Absence {
@@ -174,6 +271,16 @@ fn size(text: &str) -> Result<u64, String> {
     number
         .and_then(|number| number.checked_mul(unit))
         .ok_or_else(|| String::from("give bytes, or a number with K, M, G or T"))
+}
+
+fn level(text: &str) -> Result<u8, String> {
+    let level = text.parse().ok().filter(|level| [0, 1, 4, 5, 6, 10].contains(level));
+    level.ok_or_else(|| String::from("give 0, 1, 4, 5, 6 or 10"))
+}
+
+fn minor(text: &str) -> Result<Minor, String> {
+    let minor = Minor::ALL.into_iter().find(|minor| minor.to_string() == text);
+    minor.ok_or_else(|| String::from("give 1.0, 1.1 or 1.2"))
 }
 
 /// The command to run. `None` if help or the version was asked for, which are printed here.
@@ -227,6 +334,8 @@ mod tests {
         let parsed = |line: &[&str]| match Arguments::try_parse_from(line).unwrap().command {
             Command::Write(write) => (write.degraded, write.force.dirty),
             other @ (Command::Demo(_)
+            | Command::Create(_)
+            | Command::Fail(_)
             | Command::Examine(_)
             | Command::Status(_)
             | Command::Read(_)

@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
 mod check;
+mod create;
 pub(crate) mod demo;
 mod examine;
+mod fail;
 mod read;
 mod status;
 mod write;
@@ -15,10 +17,12 @@ pub(crate) fn run(command: Option<Command>) -> Result<(), Error> {
     match command {
         None => Ok(()),
         Some(Command::Demo(demo)) => demo::run(&demo),
+        Some(Command::Create(create)) => create::run(&create),
         Some(Command::Examine(examine)) => examine::run(&examine),
         Some(Command::Status(status)) => status::run(&status),
         Some(Command::Read(read)) => read::run(&read),
         Some(Command::Write(write)) => write::run(&write),
         Some(Command::Check(check)) => check::run(&check),
+        Some(Command::Fail(fail)) => fail::run(&fail),
     }
 }

@@ -10,6 +10,7 @@ mod exit;
 mod images;
 mod progress;
 mod report;
+mod signatures;
 mod stream;
 mod superblocks;
 

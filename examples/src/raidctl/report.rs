@@ -3,8 +3,11 @@
 use crate::cli::Format;
 use crate::exit::Error;
 use core::fmt::{self, Display};
+use raid_core::md::DeviceFlags;
 use serde::Serialize;
+use std::ffi::OsStr;
 use std::io::{Write, stdout};
+use std::path::Path;
 
 /// Prints a report on standard output.
 pub(crate) fn print(report: &(impl Display + Serialize), format: Format) -> Result<(), Error> {
@@ -72,6 +75,11 @@ pub(crate) struct Member {
     pub(crate) slot: Option<u16>,
     pub(crate) state: Standing,
     pub(crate) image: Option<String>,
+    /// As mdstat draws it: what follows is for people.
+    #[serde(skip)]
+    pub(crate) number: u32,
+    #[serde(skip)]
+    pub(crate) flags: DeviceFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -124,6 +132,8 @@ impl Display for Status {
             Action::Resync => write!(f, ", resync unfinished")?,
             Action::Recovery => write!(f, ", recovery unfinished")?,
         }
+        write!(f, "\nraid{}", self.level)?;
+        self.members.iter().try_for_each(|member| member.draw(f))?;
         for member in &self.members {
             match member.slot {
                 Some(slot) => write!(f, "\n  {slot:>3}  {:<10}", member.state)?,
@@ -141,6 +151,23 @@ impl Status {
     fn mark(&self, slot: u16) -> char {
         let up = |member: &Member| member.slot == Some(slot) && member.state == Standing::InSync;
         if self.members.iter().any(up) { 'U' } else { '_' }
+    }
+}
+
+impl Member {
+    /// ` name[number]` and a letter for each thing that is special about it.
+    fn draw(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(image) = &self.image else { return Ok(()) };
+        let name = Path::new(image).file_name().map_or(image.into(), OsStr::to_string_lossy);
+        write!(f, " {name}[{}]", self.number)?;
+        if self.flags.contains(DeviceFlags::WRITE_MOSTLY) {
+            f.write_str("(W)")?;
+        }
+        match self.state {
+            Standing::Failed => f.write_str("(F)"),
+            Standing::Spare => f.write_str("(S)"),
+            Standing::InSync | Standing::Rebuilding | Standing::Missing => Ok(()),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Finds the superblock of an image.
 
 use crate::images::Image;
+use core::hash::{BuildHasher, Hasher};
 use raid_core::md::{Block, Minor, SUPERBLOCK_BYTES, Superblock, SuperblockError};
 use raid_core::units::DeviceSector;
+use std::hash::RandomState;
 use std::io;
 
 /// A superblock, and the bytes that it was read from.
@@ -53,4 +55,15 @@ fn more_telling(known: Unusable, new: Unusable) -> Unusable {
         Unusable::Superblock(SuperblockError::NotMd) => new,
         Unusable::Superblock(_) | Unusable::Read(_) => known,
     }
+}
+
+/// What names a new array, or a new member of one: nobody else has drawn the same.
+pub(crate) fn random_uuid() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let (words, _) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        // Each new state has keys of its own.
+        *word = RandomState::new().build_hasher().finish().to_le_bytes();
+    }
+    bytes
 }

@@ -14,6 +14,8 @@ mod assembly;
 mod bad_input;
 mod bitmap;
 mod commands;
+mod create;
+mod fail;
 mod golden;
 mod superblocks;
 mod tool;

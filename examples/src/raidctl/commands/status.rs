@@ -7,7 +7,7 @@ use crate::images::Purpose;
 use crate::report::{self, Action, Member, Standing, State, Status};
 use raid_core::engine::Fate;
 use raid_core::geometry::{Geometry, Layout};
-use raid_core::md::LeftOut;
+use raid_core::md::{DeviceFlags, LeftOut};
 use raid_core::members::MemberState;
 use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceIndex, Sectors};
@@ -66,27 +66,36 @@ fn chunk_bytes(geometry: &Geometry) -> u64 {
 /// Every place in order, then what has none.
 fn members(assembled: &Assembled) -> Vec<Member> {
     let assembly = &assembled.assembly;
-    let image = |device: DeviceIndex| Some(assembled.path(device).display().to_string());
+    let member = |slot, state, device: Option<DeviceIndex>| {
+        let superblock = device.and_then(|device| assembled.superblocks.get(device.index()));
+        Member {
+            slot,
+            state,
+            image: device.map(|device| assembled.path(device).display().to_string()),
+            number: superblock.map_or(0, |superblock| superblock.dev_number),
+            flags: superblock.map_or(DeviceFlags::empty(), |superblock| superblock.device_flags),
+        }
+    };
     let failed_at = |slot: u16| {
         let of_place = |left_out: &&LeftOut| place_of(assembled, left_out.device) == Some(slot);
         assembly.left_out.iter().find(of_place)
     };
     let mut members = Vec::new();
     for (seat, slot) in assembly.places.iter().zip(0_u16..) {
-        let (state, image) = match (seat, failed_at(slot)) {
+        let (state, device) = match (seat, failed_at(slot)) {
             (Some(seat), _) => match seat.state {
-                MemberState::InSync => (Standing::InSync, image(seat.device)),
-                MemberState::Rebuilding { .. } => (Standing::Rebuilding, image(seat.device)),
-                MemberState::Failed => (Standing::Failed, image(seat.device)),
+                MemberState::InSync => (Standing::InSync, Some(seat.device)),
+                MemberState::Rebuilding { .. } => (Standing::Rebuilding, Some(seat.device)),
+                MemberState::Failed => (Standing::Failed, Some(seat.device)),
                 MemberState::Missing => (Standing::Missing, None),
             },
-            (None, Some(left_out)) => (Standing::Failed, image(left_out.device)),
+            (None, Some(left_out)) => (Standing::Failed, Some(left_out.device)),
             (None, None) => (Standing::Missing, None),
         };
-        members.push(Member { slot: Some(slot), state, image });
+        members.push(member(Some(slot), state, device));
     }
     for spare in &assembly.spares {
-        members.push(Member { slot: None, state: Standing::Spare, image: image(*spare) });
+        members.push(member(None, Standing::Spare, Some(*spare)));
     }
     members
 }

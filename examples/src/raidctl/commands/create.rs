@@ -1,0 +1,240 @@
+//! `create`: a new array. Everything is checked before the first write.
+
+use crate::array::{countable, now};
+use crate::cli;
+use crate::exit::Error;
+use crate::images::{Image, Purpose, open_all};
+use crate::signatures::{self, Found};
+use crate::superblocks::random_uuid;
+use raid_core::geometry::{Geometry, Layout};
+use raid_core::md::{
+    ArrayName, ArrayUuid, Blueprint, CreateError, DeviceFlags, DeviceUuid, NewArray,
+    SUPERBLOCK_BYTES, Superblock,
+};
+use raid_core::metadata::Consistency;
+use raid_core::units::{DeviceSector, MemberIndex, Sectors};
+use std::io::{self, Write, stdout};
+use std::path::{Path, PathBuf};
+
+pub(super) fn run(arguments: &cli::Create) -> Result<(), Error> {
+    refuse_write_logs(arguments)?;
+    let blueprint = blueprint(arguments)?;
+    let paths = &arguments.images;
+    if paths.len() < 2 {
+        return Err(Error::Usage(String::from(
+            "an array has two members at least; name their images",
+        )));
+    }
+    let write_mostly = write_mostly(arguments, blueprint.layout)?;
+    let mut images = open_all(paths, Purpose::Write)?;
+    let sizes: Vec<_> = images.iter().map(Image::size).collect();
+    let array = NewArray::new(blueprint, &sizes).map_err(|error| impossible(error, paths))?;
+    countable(array.geometry())?;
+    let superblocks = superblocks(&array, &write_mostly)?;
+    let found = images.iter().map(signatures_of).collect::<Result<Vec<_>, _>>()?;
+    match arguments.overwrite {
+        cli::Occupied::Refuse => refuse_occupied(paths, &found)?,
+        cli::Occupied::Overwrite => {}
+    }
+
+    // An array that is half made is none: members are missing, and the rest is overwritten if told to.
+    for ((image, superblock), found) in images.iter_mut().zip(&superblocks).zip(&found) {
+        let written = make(image, superblock, found);
+        written.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })?;
+    }
+    drop(images);
+    say_created(&blueprint, array.geometry(), array.member_size())?;
+    make_consistent(&blueprint, array.geometry())
+}
+
+fn blueprint(arguments: &cli::Create) -> Result<Blueprint, Error> {
+    let name = arguments.layout.as_deref().unwrap_or("default");
+    let layout = Layout::from_name(arguments.level, name).map_err(|error| {
+        Error::Usage(format!("--level {} --layout {name}: {error}", arguments.level))
+    })?;
+    let chunk = match (layout, arguments.chunk) {
+        (Layout::Raid1, Some(_)) => {
+            return Err(Error::Usage(String::from("level 1 has no chunks; leave out --chunk")));
+        }
+        (_, chunk) => chunk.unwrap_or(DEFAULT_CHUNK_BYTES),
+    };
+    Ok(Blueprint {
+        layout,
+        chunk: sectors("--chunk", chunk)?,
+        minor: arguments.metadata,
+        data_offset: match arguments.data_offset {
+            Some(bytes) => Some(DeviceSector(sectors("--data-offset", bytes)?.0)),
+            None => None,
+        },
+        member_size: arguments.size.map(|bytes| sectors("--size", bytes)).transpose()?,
+        array_uuid: ArrayUuid(random_uuid()),
+        name: array_name(&arguments.name)?,
+        creation_time: now(),
+        consistency: match arguments.parity {
+            cli::NewParity::MakeConsistent => Consistency::InSyncTo(Sectors::ZERO),
+            cli::NewParity::AssumeClean => Consistency::Clean,
+        },
+    })
+}
+
+/// As mdadm's.
+const DEFAULT_CHUNK_BYTES: u64 = 512 * 1024;
+
+fn sectors(option: &str, bytes: u64) -> Result<Sectors, Error> {
+    let sectors = Sectors::from_bytes(bytes);
+    sectors.ok_or_else(|| Error::Usage(format!("{option} {bytes}: give a multiple of 512 bytes")))
+}
+
+fn array_name(name: &str) -> Result<ArrayName, Error> {
+    let mut bytes = [0; 32];
+    if name.len() > bytes.len() || name.chars().any(char::is_control) {
+        let text = format!("--name: at most {} bytes, without control characters", bytes.len());
+        return Err(Error::Usage(text));
+    }
+    bytes.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+    Ok(ArrayName(bytes))
+}
+
+/// Options of which the formats are known and are not kept up yet.
+fn refuse_write_logs(arguments: &cli::Create) -> Result<(), Error> {
+    let asked = [
+        (arguments.bitmap == cli::Wanted::Yes, "--bitmap: a write-intent bitmap"),
+        (arguments.ppl == cli::Wanted::Yes, "--ppl: a partial parity log"),
+        (arguments.journal.is_some(), "--journal: a write journal"),
+    ];
+    match asked.into_iter().find(|(asked, _)| *asked) {
+        None => Ok(()),
+        Some((_, option)) => {
+            Err(Error::Refused(format!("{option} cannot be kept up yet; create the array without")))
+        }
+    }
+}
+
+/// The flags of each member.
+fn write_mostly(arguments: &cli::Create, layout: Layout) -> Result<Vec<DeviceFlags>, Error> {
+    let mut flags = vec![DeviceFlags::empty(); arguments.images.len()];
+    for place in &arguments.write_mostly {
+        let flags = flags.get_mut(usize::from(*place)).filter(|_| layout == Layout::Raid1);
+        let flags = flags.ok_or_else(|| {
+            Error::Usage(format!(
+                "--write-mostly {place}: give the number of a member of a level 1 array"
+            ))
+        })?;
+        flags.insert(DeviceFlags::WRITE_MOSTLY);
+    }
+    Ok(flags)
+}
+
+fn superblocks(array: &NewArray, flags: &[DeviceFlags]) -> Result<Vec<Superblock>, Error> {
+    let places = (0..=u8::MAX).map(MemberIndex);
+    let made = places.zip(flags).map(|(place, flags)| {
+        let superblock = array.superblock(place, DeviceUuid(random_uuid()), *flags);
+        superblock.ok_or_else(|| Error::Engine(format!("member {} has no superblock", place.0)))
+    });
+    made.collect()
+}
+
+fn signatures_of(image: &Image) -> Result<Vec<Found>, Error> {
+    let found = signatures::find(image);
+    found.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })
+}
+
+fn refuse_occupied(paths: &[PathBuf], found: &[Vec<Found>]) -> Result<(), Error> {
+    let mut all = paths
+        .iter()
+        .zip(found)
+        .flat_map(|(path, found)| found.iter().map(move |found| (path, found)));
+    let Some((path, first)) = all.next() else { return Ok(()) };
+    let more = match all.count() {
+        0 => String::new(),
+        more => format!(", and {more} more were found"),
+    };
+    Err(Error::Refused(format!(
+        "{} bears the signature of: {}, at byte {}{more}; use another image, or insist with --overwrite",
+        path.display(),
+        first.name(),
+        first.byte(),
+    )))
+}
+
+/// Writes the superblock of one member. The data area is left as it is, but for old superblocks of md there.
+fn make(image: &mut Image, superblock: &Superblock, found: &[Found]) -> io::Result<()> {
+    let data = superblock.data_offset..;
+    let end = superblock.data_offset.checked_add(superblock.data_size).unwrap_or_default();
+    for found in found {
+        let is_data = data.contains(&found.sector()) && found.sector() < end;
+        if found.is_md() || !is_data {
+            found.wipe(image)?;
+        }
+    }
+    let log = superblock.bad_block_log;
+    let log_at = superblock.super_offset.0.checked_add_signed(log.offset.into());
+    let log_bytes = usize::from(log.sectors).saturating_mul(512);
+    if let Some(at) = log_at {
+        image.write_at(DeviceSector(at), &vec![0xff; log_bytes])?;
+    }
+    let mut block = [0; SUPERBLOCK_BYTES];
+    superblock.encode(&mut block);
+    image.write_at(superblock.super_offset, &block)?;
+    image.sync()
+}
+
+/// Makes the parity or the copies of a new array agree.
+fn make_consistent(blueprint: &Blueprint, geometry: &Geometry) -> Result<(), Error> {
+    match (blueprint.consistency, geometry.redundancy()) {
+        (Consistency::Clean, _) | (_, 0) => Ok(()),
+        (Consistency::InSyncTo(_), _) => print(
+            "it can be used and is not resynced yet: the kernel does that when it assembles the array, and so will \
+             'raidctl resync', which is to come",
+        ),
+    }
+}
+
+fn say_created(blueprint: &Blueprint, geometry: &Geometry, used: Sectors) -> Result<(), Error> {
+    let layout = match blueprint.layout {
+        Layout::Raid0 | Layout::Raid1 | Layout::Raid4 => String::new(),
+        layout @ (Layout::Raid5(_) | Layout::Raid6(_) | Layout::Raid10(_)) => format!(" {layout}"),
+    };
+    print(&format!(
+        "created array {}: level {}{layout}, {} members of {} bytes, {} bytes in all",
+        blueprint.array_uuid,
+        blueprint.layout.md_level(),
+        geometry.members(),
+        used.bytes().unwrap_or(u64::MAX),
+        geometry.size().bytes().unwrap_or(u64::MAX),
+    ))
+}
+
+fn print(line: &str) -> Result<(), Error> {
+    writeln!(stdout(), "{line}").map_err(Error::output)
+}
+
+/// Why there is no such array, with the image in place of the number of the member.
+fn impossible(error: CreateError, paths: &[PathBuf]) -> Error {
+    let name = |place: MemberIndex| {
+        paths.get(place.index()).map_or(Path::new("?"), PathBuf::as_path).display()
+    };
+    let bytes = |sectors: Sectors| sectors.bytes().unwrap_or(u64::MAX);
+    Error::Usage(match error {
+        CreateError::NoRoom { place, device, needed } => format!(
+            "{}: too small: it has {} bytes, {} are needed",
+            name(place),
+            bytes(device),
+            bytes(needed)
+        ),
+        CreateError::Zones { first, second } => format!(
+            "{} and {} have unequal room, which level 0 does not support; say with --size how much of each to use",
+            name(first),
+            name(second)
+        ),
+        CreateError::DataOffset { min, .. } => {
+            let min = bytes(Sectors(min.0));
+            format!("--data-offset: give a multiple of 4K, at least {min} bytes with this metadata")
+        }
+        CreateError::Shape(_)
+        | CreateError::TooManyDevices { .. }
+        | CreateError::OffsetOfVersion1_0 => error.to_string(),
+        // A kind of error that is newer than this program.
+        _ => error.to_string(),
+    })
+}
