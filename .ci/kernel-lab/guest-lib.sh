@@ -6,13 +6,14 @@ use 0
 echo 100000 >/proc/sys/dev/raid/speed_limit_min # small arrays: let resync and recovery run at once
 
 # carve NAME FIRST SECTORS COUNT: COUNT members of SECTORS 512-byte sectors each, one after the other from sector
-# FIRST of /dev/vda, as /dev/mapper/NAME.0 and so on. Their exact size matters: metadata 1.0 is found from the end.
-# Leaves their names in $carved.
+# FIRST of /dev/vda, as /dev/mapper/NAME.0 and so on. SECTORS can be a list with commas, where they are not alike. Their
+# exact size matters: metadata 1.0 is found from the end. Leaves their names in $carved.
 carve() {
-  carved="" carve_at=$2 carve_i=0
+  carved="" carve_at=$2 carve_i=0 carve_rest=$3
   while [ $carve_i -lt "$4" ]; do
-    dmsetup create "$1.$carve_i" --table "0 $3 linear /dev/vda $carve_at" || return 1
-    carved="$carved /dev/mapper/$1.$carve_i" carve_at=$((carve_at + $3)) carve_i=$((carve_i + 1))
+    carve_sectors=${carve_rest%%,*} carve_rest=${carve_rest#*,}
+    dmsetup create "$1.$carve_i" --table "0 $carve_sectors linear /dev/vda $carve_at" || return 1
+    carved="$carved /dev/mapper/$1.$carve_i" carve_at=$((carve_at + carve_sectors)) carve_i=$((carve_i + 1))
   done
 }
 uncarve() { for carve_i in $carved; do dmsetup remove "${carve_i##*/}"; done; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Host side of `.ci/kernel`: raidctl writes, the kernel judges.
+"""Host side of `.ci/kernel`: raidctl makes arrays and writes to them, the kernel judges.
 
     peer.py write RAIDCTL GOLDEN WORK [ARRAY...]
         unpack golden arrays into WORK, write to them with raidctl and to a model of their content by hand; leaves
@@ -43,6 +43,27 @@ ARRAYS = {
 }
 
 
+MIB = 2048
+
+# New array -> what it is to be, the sizes of its members in sectors, and what is done with it: `new` is made of zeroes
+# that agree, `pending` of noise that the kernel has to resync, `degraded` has a member failed by raidctl.
+CREATED = {
+    "new-r0": ("--level 0 --chunk 64K", [2 * MIB] * 3, "new", []),
+    "new-r1-v10": ("--level 1 --metadata 1.0", [MIB] * 2, "pending", []),
+    "new-r4": ("--level 4 --chunk 16K", [2 * MIB] * 3, "pending", []),
+    "new-r5-la-v11": ("--level 5 --layout la --metadata 1.1 --chunk 64K", [2 * MIB] * 4, "pending", []),
+    "new-r5-sizes-v10": ("--level 5 --metadata 1.0 --chunk 32K", [MIB, 2501, 2 * MIB], "new", []),
+    "new-r6": ("--level 6 --chunk 16K", [2 * MIB] * 4, "pending", []),
+    "new-r6-ddf-v10": ("--level 6 --layout ddf-zero-restart --metadata 1.0 --chunk 16K", [MIB] * 5, "new", []),
+    "new-r10-n2-v11": ("--level 10 --metadata 1.1 --chunk 64K", [2 * MIB] * 4, "pending", []),
+    "new-r10-f2": ("--level 10 --layout f2 --chunk 32K", [2 * MIB] * 3, "new", []),
+    "new-r10-o2-v10": ("--level 10 --layout o2 --metadata 1.0 --chunk 16K", [MIB] * 4, "new", []),
+    "failed-r1": ("--level 1 --write-mostly 1", [2 * MIB] * 2, "degraded", [0]),
+    "failed-r5-v10": ("--level 5 --metadata 1.0 --chunk 16K", [MIB] * 4, "degraded", [1]),
+    "failed-r6-v11": ("--level 6 --metadata 1.1 --chunk 16K", [2 * MIB] * 4, "degraded", [2]),
+}
+
+
 class Failure(Exception):
     """One array went wrong; the others go on."""
 
@@ -55,7 +76,7 @@ class Case:
         self.mode = "degraded" if missing else "whole"
         self.level = int(row["level"])
         self.members = int(row["members"])
-        self.sectors = int(row["sectors"])
+        self.sizes = [int(row["sectors"])] * self.members
         self.size = int(row["size"])
         self.chunk = int(row["chunk_kib"]) * 1024 or 4096
         self.golden_md5 = row["md5"]
@@ -73,10 +94,14 @@ class Case:
         members = self.members
         return self.chunk * {0: members, 1: 1, 4: members - 1, 5: members - 1, 6: members - 2, 10: members // 2}[self.level]
 
-    def unpack(self, golden, seed):
+    @property
+    def is_pending(self):
+        return self.mode == "pending"
+
+    def make(self, _raidctl, golden, seed):
         self.dir.mkdir()
         packed = lzma.decompress((golden / f"{self.name}.img.xz").read_bytes())
-        length = self.sectors * SECTOR
+        length = self.sizes[0] * SECTOR
         for slot, image in enumerate(self.images):
             image.write_bytes(packed[slot * length : (slot + 1) * length])
         content = b"".join(struct.pack("<Q", seed << 32 | word) for word in range(self.size // 8))
@@ -112,6 +137,42 @@ class Case:
             yield offset, rng.randbytes(length)
 
 
+class Created(Case):
+    """An array that raidctl makes."""
+
+    def __init__(self, work, name):
+        self.name = name
+        self.options, self.sizes, self.mode, self.missing = CREATED[name]
+        self.level, self.members = int(self.options.split()[1]), len(self.sizes)
+        self.dir = work / name
+        self.model = self.dir / "model"
+        self.images = [self.dir / f"member{slot}" for slot in range(self.members)]
+
+    def make(self, raidctl, _golden, _seed):
+        self.dir.mkdir()
+        rng = random.Random(self.name)
+        for image, sectors in zip(self.images, self.sizes):
+            image.write_bytes(rng.randbytes(sectors * SECTOR) if self.is_pending else bytes(sectors * SECTOR))
+        flags = [] if self.is_pending else ["--assume-clean"]
+        expect(run(raidctl, "create", *self.options.split(), *flags, *self.images), 0, "raidctl create")
+        status = json.loads(run(raidctl, "status", "--json", *self.images).stdout)
+        self.size, self.chunk = status["size_bytes"], status["chunk_bytes"] or 4096
+        # What is there is data, be it noise; nothing else says what it is.
+        content = run(raidctl, "read", *self.images).stdout if self.is_pending else bytes(self.size)
+        if self.missing:
+            content = rng.randbytes(self.size)
+            expect(run(raidctl, "write", *self.images, stdin=content), 0, "raidctl write of everything")
+            for slot in self.missing:
+                expect(run(raidctl, "fail", "--member", slot, *self.images), 0, "raidctl fail")
+        self.model.write_bytes(content)
+
+    def copy_as_the_guest(self):
+        content = bytearray(self.model.read_bytes())
+        at = len(content) // 8192 * 4096
+        content[at : at + 64 * 4096] = content[3 * 4096 : 67 * 4096]
+        self.model.write_bytes(content)
+
+
 def run(raidctl, *arguments, stdin=b""):
     return subprocess.run([raidctl, *map(str, arguments)], input=stdin, capture_output=True, timeout=120, check=False)
 
@@ -133,23 +194,25 @@ def read_agrees(raidctl, case, images, when):
         raise Failure(f"raidctl read {when} differs from the model, first at byte {first}")
 
 
-def check_agrees(raidctl, case, images, when):
+def check_agrees(raidctl, case, images, when, code=0):
     comparable = case.level != 0 and len(images) == case.members
     done = run(raidctl, "check", "--json", *images)
-    expect(done, 0 if comparable else 3, f"raidctl check {when}")
+    expect(done, code if comparable else 3, f"raidctl check {when}")
+    comparable = comparable and code == 0
     if comparable and json.loads(done.stdout)["mismatch_sectors"] != 0:
         raise Failure(f"raidctl check {when}: exit 0, but {done.stdout.decode().strip()}")
 
 
 def write_all(raidctl, case):
-    if case.missing:
+    recorded = isinstance(case, Created)
+    if case.missing and not recorded:
         before = [image.read_bytes() for image in case.images]
         done = run(raidctl, "write", *case.present, stdin=b"refused")
         expect(done, 3, "raidctl write without a member and without --degraded")
         if before != [image.read_bytes() for image in case.images]:
             raise Failure("a refused write changed an image")
     absent = [case.images[slot].read_bytes() for slot in case.missing]
-    flag = ["--degraded"] if case.missing else []
+    flag = ["--degraded"] if case.missing and not recorded else []
     with open(case.model, "r+b") as model:
         for turn, (offset, data) in enumerate(case.writes()):
             order = case.present[turn % len(case.present) :] + case.present[: turn % len(case.present)]
@@ -161,7 +224,7 @@ def write_all(raidctl, case):
     if absent != [case.images[slot].read_bytes() for slot in case.missing]:
         raise Failure("a member that was not named was changed")
     read_agrees(raidctl, case, case.present, "after the writes")
-    check_agrees(raidctl, case, case.present, "after the writes")
+    check_agrees(raidctl, case, case.present, "after the writes", 1 if case.is_pending else 0)
 
 
 def manifest(golden):
@@ -175,6 +238,9 @@ def manifest(golden):
 def cases(golden, work, names):
     _, rows = manifest(golden)
     for name in names:
+        if name in CREATED:
+            yield Created(work, name)
+            continue
         yield Case(work, rows[name], [])
         if ARRAYS[name]:
             yield Case(work, rows[name], ARRAYS[name])
@@ -187,17 +253,17 @@ def report(case, mode, mismatch, why):
 
 
 def command_write(raidctl, golden, work, names):
-    unknown = set(names) - set(ARRAYS)
+    unknown = set(names) - set(ARRAYS) - set(CREATED)
     if unknown:
         sys.exit(f"not in the table: {' '.join(sorted(unknown))}")
-    names = names or list(ARRAYS)
+    names = names or [*ARRAYS, *CREATED]
     seed, _ = manifest(golden)
     plan = (Path(__file__).parent / "peer.guest.sh").read_text()
     failures, first = {}, 0
     with open(work / "disk", "wb") as disk:
         for case in cases(golden, work, names):
             try:
-                case.unpack(golden, seed)
+                case.make(raidctl, golden, seed)
                 write_all(raidctl, case)
             except (Failure, subprocess.TimeoutExpired) as failure:
                 failures[f"{case.name} {case.mode}"] = str(failure)
@@ -205,9 +271,10 @@ def command_write(raidctl, golden, work, names):
             for image in case.images:
                 with open(image, "rb") as source:
                     shutil.copyfileobj(source, disk)
-            parts = [case.name, case.mode, case.level, first, case.sectors, case.members, *case.missing]
+            sizes = ",".join(map(str, case.sizes))
+            parts = [case.name, case.mode, case.level, first, sizes, case.members, *case.missing]
             plan += "examine " + " ".join(map(str, parts)) + "\n"
-            first += case.sectors * case.members
+            first += sum(case.sizes)
         disk.truncate(max(first * SECTOR, 1 << 20))
     (work / "guest.sh").write_text(plan)
     (work / "plan.json").write_text(json.dumps({"golden": str(golden), "names": names, "failures": failures}))
@@ -224,8 +291,9 @@ def judge_stage(case, saw, stage):
     mismatch = line["mismatch"]
     degraded = len(case.missing) if stage == "written" else 0
     compared = case.level != 0 and degraded == 0
-    if line["resync"] != "none":
-        return mismatch, f"left dirty: resync from {line['resync']}"
+    resync = "0" if case.is_pending and stage == "written" else "none"
+    if line["resync"] != resync:
+        return mismatch, f"resync from {line['resync']}, not {resync}"
     if int(line["degraded"]) != degraded:
         return mismatch, f"{line['degraded']} members missing to the kernel, {degraded} in truth"
     if mismatch != ("0" if compared else "-"):
@@ -237,8 +305,8 @@ def judge_stage(case, saw, stage):
 
 def read_back(case, disk, first):
     disk.seek(first * SECTOR)
-    for image in case.images:
-        image.write_bytes(disk.read(case.sectors * SECTOR))
+    for image, sectors in zip(case.images, case.sizes):
+        image.write_bytes(disk.read(sectors * SECTOR))
 
 
 def command_judge(raidctl, work, log):
@@ -260,9 +328,13 @@ def command_judge(raidctl, work, log):
             mismatch, why = judge_stage(case, saw, "written")
             good.append(report(case, case.mode, mismatch, why))
             mode = "recovered" if case.missing else "returned"
-            mismatch, why = judge_stage(case, saw, "recovered") if case.missing else (mismatch, why)
+            if case.missing:
+                mismatch, why = judge_stage(case, saw, "recovered")
+            elif isinstance(case, Created):
+                case.copy_as_the_guest()
+                mismatch, why = judge_stage(case, saw, "returned")
             read_back(case, disk, first)
-            first += case.sectors * case.members
+            first += sum(case.sizes)
             try:
                 read_agrees(raidctl, case, case.images, "after the kernel")
                 check_agrees(raidctl, case, case.images, "after the kernel")
