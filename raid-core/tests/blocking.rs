@@ -17,7 +17,7 @@ use raid_core::geometry::{
 use raid_core::host::{Durability, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::limits::REQUEST_SECTORS_MAX;
-use raid_core::members::MemberState;
+use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::{Consistency, Record};
 use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
 use raid_simd::Kernels;
@@ -271,6 +271,8 @@ fn a_member_that_is_failed_is_on_record_and_not_used_again() {
                     events: events + 1,
                     consistency: Consistency::Clean,
                     failed: gone.iter().copied().collect(),
+                    rebuilding: MemberSet::NONE,
+                    rebuilt_to: Sectors(0),
                 };
                 let others = (0..members).map(MemberIndex).filter(|other| !gone.contains(other));
                 let expected: Vec<_> = others.map(|other| (other, record)).collect();
