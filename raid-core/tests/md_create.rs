@@ -40,7 +40,7 @@ fn superblocks(array: &NewArray) -> Vec<Superblock> {
 
 /// Device size, level, minor, chunk and what mdadm 4.2 made of it on a kernel: data offset, room for data, what is used
 /// of it, and where the bad-block log lies.
-const MDADM: [(u64, i32, Minor, u64, [i64; 4]); 30] = {
+const MDADM: [(u64, i32, Minor, u64, [i64; 4]); 31] = {
     use Minor::{V1_0, V1_1, V1_2};
     const MIB: u64 = 2048;
     [
@@ -74,6 +74,7 @@ const MDADM: [(u64, i32, Minor, u64, [i64; 4]); 30] = {
         (20_481, 1, V1_0, 0, [0, 20_448, 20_352, -8]),
         (20_481, 5, V1_0, 1024, [0, 20_448, 19_456, -8]),
         (20_481, 0, V1_2, 1024, [4096, 16_385, 0, 8]),
+        (20_481, 0, V1_0, 1024, [0, 20_456, 0, -8]),
     ]
 };
 

@@ -162,9 +162,9 @@ impl NewArray {
         let (place, smallest) =
             sizes().min_by_key(|(_, size)| *size).unwrap_or((MemberIndex(0), Sectors::ZERO));
         let data_offset = data_offset(&blueprint, smallest)?;
-        let room = |size| room(blueprint.minor, data_offset, size);
+        let room = |size| room(&blueprint, data_offset, size);
         let no_room = |used| {
-            let needed = device_size_for(blueprint.minor, data_offset, used);
+            let needed = device_size_for(&blueprint, data_offset, used);
             CreateError::NoRoom { place, device: smallest, needed }
         };
 
@@ -262,17 +262,10 @@ impl NewArray {
         })
     }
 
-    /// Room for a bitmap of this array. One without redundancy has none.
-    fn bitmap_room(&self) -> u64 {
-        match self.geometry.redundancy() {
-            0 => 0,
-            _ => bitmap_room(self.member_size),
-        }
-    }
-
     /// The log lies behind the room for a bitmap, or close before the data where that is too near.
     fn bad_block_log(&self, super_offset: DeviceSector) -> BadBlockLog {
-        let bitmap_end = SUPERBLOCK_SECTORS.saturating_add(self.bitmap_room());
+        let bitmap_end =
+            SUPERBLOCK_SECTORS.saturating_add(self.blueprint.bitmap_room(self.member_size));
         let log = u64::from(BAD_BLOCK_SECTORS);
         let offset = match self.blueprint.minor {
             Minor::V1_0 => Some(BEFORE_SUPERBLOCK),
@@ -290,8 +283,7 @@ impl NewArray {
     fn data_size(&self, super_offset: DeviceSector, device_size: Sectors) -> Sectors {
         match self.blueprint.minor {
             Minor::V1_0 => {
-                let tail = self.bitmap_room().saturating_add(BAD_BLOCK_SECTORS.into());
-                Sectors(super_offset.0.saturating_sub(tail))
+                Sectors(super_offset.0.saturating_sub(self.blueprint.tail(self.member_size)))
             }
             Minor::V1_1 | Minor::V1_2 => device_size.saturating_sub(Sectors(self.data_offset.0)),
         }
@@ -311,6 +303,21 @@ impl Blueprint {
         }
     }
 
+    /// What md's tools leave for a bitmap. Level 0 has none.
+    const fn bitmap_room(&self, size: Sectors) -> u64 {
+        match (self.layout, size.0) {
+            (Layout::Raid0, _) | (_, 0..128) => 0,
+            (_, size) if size.saturating_sub(128) >= 200 * GIBIBYTE => 128 * KIBIBYTE,
+            (_, size) if size.saturating_sub(8) > 8 * GIBIBYTE => 64 * KIBIBYTE,
+            (_, _) => 4 * KIBIBYTE,
+        }
+    }
+
+    /// What lies between the data of 1.0 and the superblock.
+    fn tail(&self, size: Sectors) -> u64 {
+        self.bitmap_room(size).saturating_add(BAD_BLOCK_SECTORS.into())
+    }
+
     /// Whole chunks, or at level 1 whole units.
     fn rounded(&self, size: Sectors, mirror_unit: Sectors) -> Sectors {
         let unit = self.own_chunk().unwrap_or(mirror_unit);
@@ -320,30 +327,25 @@ impl Blueprint {
 }
 
 /// What of a device is left for data.
-fn room(minor: Minor, data_offset: DeviceSector, device_size: Sectors) -> Sectors {
-    match minor {
+fn room(blueprint: &Blueprint, data_offset: DeviceSector, device_size: Sectors) -> Sectors {
+    match blueprint.minor {
         Minor::V1_0 => {
-            let end = minor.position(device_size).unwrap_or_default();
-            Sectors(end.0.saturating_sub(tail(device_size)))
+            let end = Minor::V1_0.position(device_size).unwrap_or_default();
+            Sectors(end.0.saturating_sub(blueprint.tail(device_size)))
         }
         Minor::V1_1 | Minor::V1_2 => device_size.saturating_sub(Sectors(data_offset.0)),
     }
 }
 
 /// The size of a device that has so much room.
-fn device_size_for(minor: Minor, data_offset: DeviceSector, room: Sectors) -> Sectors {
-    Sectors(match minor {
+fn device_size_for(blueprint: &Blueprint, data_offset: DeviceSector, room: Sectors) -> Sectors {
+    Sectors(match blueprint.minor {
         Minor::V1_0 => {
-            let end = room.0.saturating_add(tail(room));
+            let end = room.0.saturating_add(blueprint.tail(room));
             end.checked_next_multiple_of(8).unwrap_or(u64::MAX).saturating_add(16)
         }
         Minor::V1_1 | Minor::V1_2 => data_offset.0.saturating_add(room.0),
     })
-}
-
-/// What lies between the data of 1.0 and the superblock.
-fn tail(size: Sectors) -> u64 {
-    bitmap_room(size).saturating_add(BAD_BLOCK_SECTORS.into())
 }
 
 fn data_offset(blueprint: &Blueprint, smallest: Sectors) -> Result<DeviceSector, CreateError> {
@@ -360,20 +362,11 @@ fn data_offset(blueprint: &Blueprint, smallest: Sectors) -> Result<DeviceSector,
         }
         Some(offset) => Ok(offset),
         None => {
-            let room = bitmap_room(smallest).saturating_add(shift_room(blueprint, smallest));
+            let room = blueprint.bitmap_room(smallest);
+            let room = room.saturating_add(shift_room(blueprint, smallest));
             let offset = room.saturating_add(HEAD_SECTORS).checked_next_multiple_of(MEBIBYTE);
             Ok(DeviceSector(offset.unwrap_or(u64::MAX)))
         }
-    }
-}
-
-/// What md's tools leave for a bitmap.
-fn bitmap_room(size: Sectors) -> u64 {
-    match size.0 {
-        0..128 => 0,
-        size if size.saturating_sub(128) >= 200 * GIBIBYTE => 128 * KIBIBYTE,
-        size if size.saturating_sub(8) > 8 * GIBIBYTE => 64 * KIBIBYTE,
-        _ => 4 * KIBIBYTE,
     }
 }
 
