@@ -6,7 +6,7 @@
 # that was left dirty. Where members were left out, they are named to the kernel all the same, with the old content
 # they have: it must tell from the metadata that they are stale. Then they are taken in anew, and a second line
 # (stage=recovered) shows the array after recovery. To an array that raidctl has made, all of whose members are there,
-# the kernel writes as well, after its resync if there is one to be done: stage=returned.
+# the kernel writes as well: stage=returned.
 
 examine() { # name mode level first sectors members missing...
   name=$1 mode=$2 level=$3; carve "$1-$2" "$4" "$5" "$6" || return; members=$carved; shift 6
@@ -20,17 +20,15 @@ observe() { # missing...
   quiet mdadm --assemble --readonly --run $array $members || { echo "$saw started=no"; return; }
   resync=none degraded=0 mismatch=-
   [ "$level" = 0 ] || { resync=$(cat $md/resync_start); degraded=$(cat $md/degraded); }
-  [ $mode = pending ] || content=$(digest $array)
+  content=$(digest $array)
   quiet mdadm --readwrite $array || { echo "$saw started=no"; return; }
-  # Which of two copies that differ is read is anybody's choice until one is copied.
-  [ $mode != pending ] || { resynced; fresh; content=$(digest $array); }
   [ "$level" = 0 ] || [ $# != 0 ] || verify
   echo "$saw started=ok resync=$resync degraded=$degraded mismatch=$mismatch md5=$content"
-  case $mode in new | pending) write_back ;; esac
+  case $mode in new | resynced) write_back ;; esac
   [ $# = 0 ] || take_in "$@"
 }
 
-resynced() {
+calm() {
   tries=0
   until [ "$(cat $md/resync_start)" = none ] && [ "$(cat $md/sync_action)" = idle ]; do
     tries=$((tries + 1)); [ $tries -lt 400 ] || { cat /proc/mdstat; return; }
@@ -42,7 +40,7 @@ write_back() { # the model does the same
   quiet dd if=$array of=$array bs=4096 skip=3 seek=$(($(bytes $array) / 8192)) count=64 conv=notrunc,fsync
   fresh
   # md calls an array clean when no write has come for a while.
-  [ "$level" = 0 ] || { resynced; resync=$(cat $md/resync_start); verify; }
+  [ "$level" = 0 ] || { calm; resync=$(cat $md/resync_start); verify; }
   echo "SAW name=$name mode=$mode stage=returned started=ok resync=$resync degraded=0 mismatch=$mismatch md5=$(digest $array)"
 }
 

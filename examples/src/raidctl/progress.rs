@@ -33,6 +33,12 @@ impl Progress {
         Self { what, total, done: 0, display: Display::Quiet(Instant::now()) }
     }
 
+    /// So many bytes of this many are done.
+    pub(crate) fn reach(&mut self, done: u64, total: u64) {
+        self.total = total;
+        self.advance(done.saturating_sub(self.done));
+    }
+
     /// So many more bytes are done.
     pub(crate) fn advance(&mut self, bytes: u64) {
         self.done = self.done.saturating_add(bytes);

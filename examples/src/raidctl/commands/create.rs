@@ -1,11 +1,14 @@
 //! `create`: a new array. Everything is checked before the first write.
 
-use crate::array::{countable, now};
-use crate::cli;
+use crate::array::{Assembled, Names, countable, now, say_events};
+use crate::cli::{self, Absence};
 use crate::exit::Error;
 use crate::images::{Image, Purpose, open_all};
+use crate::progress::Progress;
 use crate::signatures::{self, Found};
 use crate::superblocks::random_uuid;
+use raid_core::blocking::{PassFailure, Watch};
+use raid_core::engine::{Access, Dirty, PassKind};
 use raid_core::geometry::{Geometry, Layout};
 use raid_core::md::{
     ArrayName, ArrayUuid, Blueprint, CreateError, DeviceFlags, DeviceUuid, NewArray,
@@ -44,7 +47,10 @@ pub(super) fn run(arguments: &cli::Create) -> Result<(), Error> {
     }
     drop(images);
     say_created(&blueprint, array.geometry(), array.member_size())?;
-    make_consistent(&blueprint, array.geometry())
+    match (blueprint.consistency, array.geometry().redundancy()) {
+        (Consistency::Clean, _) | (_, 0) => Ok(()),
+        (Consistency::InSyncTo(_), _) => make_consistent(paths),
+    }
 }
 
 fn blueprint(arguments: &cli::Create) -> Result<Blueprint, Error> {
@@ -179,15 +185,26 @@ fn make(image: &mut Image, superblock: &Superblock, found: &[Found]) -> io::Resu
     image.sync()
 }
 
-/// Makes the parity or the copies of a new array agree.
-fn make_consistent(blueprint: &Blueprint, geometry: &Geometry) -> Result<(), Error> {
-    match (blueprint.consistency, geometry.redundancy()) {
-        (Consistency::Clean, _) | (_, 0) => Ok(()),
-        (Consistency::InSyncTo(_), _) => print(
-            "it can be used and is not resynced yet: the kernel does that when it assembles the array, and so will \
-             'raidctl resync', which is to come",
-        ),
-    }
+/// Makes the parity or the copies of a new array agree. Until that is done it is on record as not resynced, so that the
+/// kernel would do it as well.
+fn make_consistent(paths: &[PathBuf]) -> Result<(), Error> {
+    let assembled = Assembled::open(paths, Purpose::Write)?;
+    let names = Names::of(&assembled);
+    let mut workshop = assembled.into_writable(Absence::Refuse, Dirty::Refuse)?;
+    let (mut array, events) = workshop.start(Access::ReadWrite, Dirty::Refuse)?;
+    let mut progress = Progress::new("resync", u64::MAX);
+    let done = array.run_pass(PassKind::Resync, |report| {
+        progress.reach(report.position.bytes().unwrap_or(0), report.end.bytes().unwrap_or(0));
+        Watch::GoOn
+    });
+    drop(progress);
+    let clean = array.mark_clean();
+    say_events(&events, &names);
+    let failed = |error: PassFailure| {
+        Error::Engine(format!("the array is made and can be used, but is not resynced: {error}"))
+    };
+    done.map_err(failed)?;
+    clean.map_err(|error| Error::engine("mark the array clean", &error))
 }
 
 fn say_created(blueprint: &Blueprint, geometry: &Geometry, used: Sectors) -> Result<(), Error> {
