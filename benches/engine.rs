@@ -18,7 +18,7 @@ use raid_core::engine::{
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Raid6Layout, Shape};
 use raid_core::host::{
-    Answer, Busy, Command, Completion, Durability, Failure, Host, RequestId, Token,
+    Answer, Busy, Command, Completion, Durability, Failure, Host, Loan, RequestId, Token,
 };
 use raid_core::io_limits::{IoLimits, MemoryAlignment};
 use raid_core::members::{MemberSet, MemberState};
@@ -60,7 +60,7 @@ impl Host for NullHost {
         Ok(())
     }
 
-    fn answer(&mut self, _: RequestId, result: Result<Answer, Failure>) {
+    fn answer(&mut self, _: RequestId, result: Result<Answer, Failure>, _: Loan) {
         result.expect("nothing fails here");
         self.answers += 1;
     }

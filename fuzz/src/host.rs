@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use raid_core::host::{
-    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, Token,
+    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, Loan, RequestId, Token,
 };
 use raid_core::metadata::{Consistency, Record};
 use raid_core::parity::{self, CallerMemory};
@@ -269,7 +269,8 @@ impl Host for MemoryHost {
         Ok(())
     }
 
-    fn answer(&mut self, request: RequestId, result: Result<Answer, Failure>) {
+    fn answer(&mut self, request: RequestId, result: Result<Answer, Failure>, loan: Loan) {
+        assert_eq!(loan, Loan::Returned, "no command is abandoned");
         for (_, command) in &self.in_flight {
             let buffer = match command {
                 Command::Read { into, .. } => *into,
@@ -297,6 +298,9 @@ impl Host for MemoryHost {
                 assert!(self.absent.insert(member.0), "member {member:?} fails once");
             }
             Event::RangeLost { request, at, sectors } => self.lost.push((request, at, sectors)),
+            Event::MemberHung { .. } | Event::MemberQuiet { .. } => {
+                panic!("no command is abandoned");
+            }
             Event::ArrayFailed
             | Event::BlockRewritten { .. }
             | Event::PassEnded { .. }

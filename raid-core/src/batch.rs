@@ -10,13 +10,19 @@ pub(crate) struct Batch {
     issue: MemberSet,
     /// In flight.
     wait: MemberSet,
-    results: Results,
+    /// Kinds of failures, in two bits for each member, so that a batch takes little memory: what
+    /// costs the block, or is rejected,
+    not_member: MemberSet,
+    /// and what costs the member, or is rejected.
+    not_block: MemberSet,
+    block_fault: Fault,
+    member_fault: Fault,
+    rejected_fault: Fault,
 }
 
-/// How the commands of a batch ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How the commands of a batch ended: those that are in no set here are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Results {
-    pub(crate) done: MemberSet,
     /// Media and integrity faults: these blocks are lost.
     pub(crate) blocks: MemberSet,
     /// Transport faults and devices gone: these members are lost.
@@ -53,15 +59,11 @@ impl Batch {
         Self {
             issue,
             wait: MemberSet::NONE,
-            results: Results {
-                done: MemberSet::NONE,
-                blocks: MemberSet::NONE,
-                members: MemberSet::NONE,
-                rejected: MemberSet::NONE,
-                block_fault: Fault::Media,
-                member_fault: Fault::Gone,
-                rejected_fault: Fault::InvalidRequest,
-            },
+            not_member: MemberSet::NONE,
+            not_block: MemberSet::NONE,
+            block_fault: Fault::Media,
+            member_fault: Fault::Gone,
+            rejected_fault: Fault::InvalidRequest,
         }
     }
 
@@ -73,7 +75,7 @@ impl Batch {
     ) -> Round {
         let gone = self.issue.intersection(absent);
         self.issue = self.issue.difference(gone);
-        self.results.members = self.results.members.union(gone);
+        self.not_block = self.not_block.union(gone);
         let mut refused = None;
         for member in self.issue {
             match submit(member) {
@@ -86,7 +88,7 @@ impl Batch {
         }
         match refused {
             Some(member) => Round::Refused(self, member),
-            None if self.wait.is_empty() => Round::Quiet(self.results),
+            None if self.wait.is_empty() => Round::Quiet(self.results()),
             None => Round::Waiting(self),
         }
     }
@@ -100,24 +102,24 @@ impl Batch {
         if !self.wait.contains(member) {
             return Err(Misuse::UnknownToken);
         }
-        let results = &mut self.results;
         match completion {
-            Completion::Done => results.done.insert(member),
+            Completion::Done => {}
             Completion::Compared { .. } | Completion::Located(_) => {
                 return Err(Misuse::WrongCompletion);
             }
             Completion::Failed(fault) => match fault {
                 Fault::Media | Fault::Integrity => {
-                    results.blocks.insert(member);
-                    results.block_fault = fault;
+                    self.not_member.insert(member);
+                    self.block_fault = fault;
                 }
                 Fault::Transport | Fault::Gone => {
-                    results.members.insert(member);
-                    results.member_fault = fault;
+                    self.not_block.insert(member);
+                    self.member_fault = fault;
                 }
                 Fault::InvalidRequest | Fault::Unsupported => {
-                    results.rejected.insert(member);
-                    results.rejected_fault = fault;
+                    self.not_member.insert(member);
+                    self.not_block.insert(member);
+                    self.rejected_fault = fault;
                 }
             },
         }
@@ -127,6 +129,17 @@ impl Batch {
         } else {
             Settled::More
         })
+    }
+
+    fn results(&self) -> Results {
+        Results {
+            blocks: self.not_member.difference(self.not_block),
+            members: self.not_block.difference(self.not_member),
+            rejected: self.not_member.intersection(self.not_block),
+            block_fault: self.block_fault,
+            member_fault: self.member_fault,
+            rejected_fault: self.rejected_fault,
+        }
     }
 
     /// Commands that have not ended.

@@ -17,20 +17,38 @@ pub trait Host {
     /// Begins a command. It is finished when the host reports `token` to `on_done`, never from in
     /// here.
     ///
-    /// Until then the command's memory belongs to the command.
+    /// Until then the command's memory belongs to the command. A host that stops waiting says so
+    /// with [`Engine::abandon`](crate::engine::Engine::abandon).
     ///
     /// # Errors
     /// [`Busy`] if the command cannot be taken now: nothing has happened, and it is offered again
     /// in a later `poll`. `Busy` concerns this command alone; the engine goes on with others.
     fn submit(&mut self, token: Token, command: Command) -> Result<(), Busy>;
 
-    /// Takes the one answer to a request. Its memory is the requester's again.
-    fn answer(&mut self, request: RequestId, result: Result<Answer, Failure>);
+    /// Takes the one answer to a request, and what becomes of its memory. The name is free when the
+    /// memory is returned.
+    fn answer(&mut self, request: RequestId, result: Result<Answer, Failure>, loan: Loan);
+
+    /// The memory of a request that was answered with [`Loan::Held`] is the requester's again, and
+    /// its name is free: the last abandoned command that names that memory is dead.
+    fn memory_returned(&mut self, request: RequestId) {
+        let _ = request;
+    }
 
     /// Takes note of something that happened to the array. Nothing needs to be done.
     fn note(&mut self, event: Event) {
         let _ = event;
     }
+}
+
+/// What becomes of a request's memory when it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Loan {
+    /// It is the requester's again.
+    Returned,
+    /// An abandoned command may still touch it: it has to stay as it is and where it is until
+    /// [`Host::memory_returned`].
+    Held,
 }
 
 /// The host cannot take this command now. Nothing has changed.
@@ -289,12 +307,15 @@ pub enum Misuse {
     UnknownToken,
     /// The completion is not one that this command can have.
     WrongCompletion,
+    /// A job over memory goes to no device. It is not abandoned but ended by whoever runs it.
+    NoDevice,
 }
 
 impl core::fmt::Display for Misuse {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::UnknownToken => "the token names no command in flight; the report was ignored",
+            Self::NoDevice => "a job over memory cannot be abandoned; end it and report it",
             Self::WrongCompletion => "this command cannot end like that; the report was ignored",
         })
     }
@@ -337,6 +358,14 @@ pub enum Failure {
     ArrayFailed,
     /// There is nothing to compare: the array is degraded here, or has no redundancy.
     NothingToCompare,
+    /// Nothing is lost, but a read that was abandoned may still fill the memory that this was to be
+    /// read into ([`Loan::Held`]): read again, into other memory.
+    MemoryHeld {
+        /// First sector that was not read.
+        at: Lba,
+        /// How much of each of its members.
+        sectors: Sectors,
+    },
     /// A block could not be read, so rows were not compared. Nothing is lost by that: a read
     /// reconstructs the block and writes it back.
     NotCompared {
@@ -366,6 +395,11 @@ impl core::fmt::Display for Failure {
                  rewritten",
                 at.0
             ),
+            Self::MemoryHeld { at, .. } => write!(
+                f,
+                "an abandoned read may still fill the memory for sector {}; read again into other memory",
+                at.0
+            ),
             Self::NothingToCompare => {
                 f.write_str("there is nothing to compare: no redundancy, or a member is missing")
             }
@@ -384,6 +418,17 @@ pub enum Event {
         member: MemberIndex,
         /// The last fault that it gave.
         fault: Fault,
+    },
+    /// A command to a member was abandoned. The member is lost, as [`Event::MemberFailed`] says next
+    /// if it was not before, and cannot come back while it has a command that is not dead.
+    MemberHung {
+        /// Its place.
+        member: MemberIndex,
+    },
+    /// The last abandoned command to a member is dead: nothing of this engine reaches it any more.
+    MemberQuiet {
+        /// Its place.
+        member: MemberIndex,
     },
     /// More members are lost than the redundancy makes up for: no more writes.
     ArrayFailed,

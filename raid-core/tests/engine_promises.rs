@@ -15,7 +15,8 @@ use raid_core::engine::{
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{
-    Answer, Buffer, Busy, Command, Completion, Durability, Failure, Fault, Host, RequestId, Token,
+    Answer, Buffer, Busy, Command, Completion, Durability, Failure, Fault, Host, Loan, RequestId,
+    Token,
 };
 use raid_core::io_limits::{IoLimits, MemoryAlignment};
 use raid_core::members::MemberState;
@@ -73,7 +74,7 @@ impl<B: Fn(&Command) -> bool, E: FnMut(&Command) -> Completion> Host for Script<
         Ok(())
     }
 
-    fn answer(&mut self, _: RequestId, result: Result<Answer, Failure>) {
+    fn answer(&mut self, _: RequestId, result: Result<Answer, Failure>, _: Loan) {
         self.answers.push(result);
     }
 }

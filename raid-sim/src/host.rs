@@ -5,19 +5,22 @@
 //! * Nothing is written and nothing recorded once the array has failed, or where it is read only.
 //! * Nothing is written before the dirty mark is durable on every member.
 //! * A write is answered only when every member lost so far is on durable record on the others.
-//!   This is more than
 //! * The event count rises by one with each generation, and one count has one content.
 //! * Commands stay inside lanes, the requester's memory and the stacked limits, and share no memory
 //!   in flight.
 //! * A token names one command at a time, and a request is answered once.
+//! * What a hung command names is left alone until it is dead, and not given back.
 
 mod check;
+mod hung;
+
+pub use hung::{Hung, Wait};
 
 use core::ops::Range;
 
 use raid_core::engine::{Access, PassEnd, PassKind};
 use raid_core::host::{
-    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, Token,
+    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, Loan, RequestId, Token,
 };
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberSet;
@@ -58,6 +61,8 @@ pub enum Entry {
     Ended(Token, Completion),
     /// The engine answered a request.
     Answered(RequestId, Result<Answer, Failure>),
+    /// The engine gave the memory of an answered request back.
+    Returned(RequestId),
     /// The engine noted an event.
     Noted(Event),
 }
@@ -88,6 +93,8 @@ pub struct Answered {
     pub request: RequestId,
     /// How it came out.
     pub result: Result<Answer, Failure>,
+    /// Whether the memory is the requester's again.
+    pub loan: Loan,
     /// The memory, as it is now.
     pub memory: Vec<u8>,
 }
@@ -124,6 +131,11 @@ pub struct SimHost {
     pub trace: Vec<Entry>,
     /// The answers, in order.
     pub answers: Vec<Answered>,
+    /// Which of the commands to devices that are taken hang, counted from 0.
+    pub hangs: Vec<usize>,
+    hung: Vec<Hung>,
+    /// Answered requests whose memory is held.
+    held: Vec<RequestId>,
     queue: Vec<InFlight>,
     callers: Vec<Option<(RequestId, Caller)>>,
     lanes: Vec<u8>,
@@ -165,6 +177,9 @@ impl SimHost {
             waits: Waits::ForEveryLoss,
             trace: Vec::new(),
             answers: Vec::new(),
+            hangs: Vec::new(),
+            hung: Vec::new(),
+            held: Vec::new(),
             queue: Vec::new(),
             callers: (0..blueprint.requests).map(|_| None).collect(),
             lanes: vec![
@@ -224,7 +239,11 @@ impl SimHost {
     pub fn events(&self) -> impl Iterator<Item = Event> {
         self.trace.iter().filter_map(|entry| match entry {
             Entry::Noted(event) => Some(*event),
-            Entry::Taken(..) | Entry::Refused(..) | Entry::Ended(..) | Entry::Answered(..) => None,
+            Entry::Taken(..)
+            | Entry::Refused(..)
+            | Entry::Ended(..)
+            | Entry::Answered(..)
+            | Entry::Returned(_) => None,
         })
     }
 
@@ -232,7 +251,11 @@ impl SimHost {
     pub fn commands(&self) -> impl Iterator<Item = Command> {
         self.trace.iter().filter_map(|entry| match entry {
             Entry::Taken(_, command) => Some(*command),
-            Entry::Refused(..) | Entry::Ended(..) | Entry::Answered(..) | Entry::Noted(_) => None,
+            Entry::Refused(..)
+            | Entry::Ended(..)
+            | Entry::Answered(..)
+            | Entry::Returned(_)
+            | Entry::Noted(_) => None,
         })
     }
 
@@ -246,7 +269,7 @@ impl SimHost {
     /// How many requests are not answered.
     #[must_use]
     pub fn unanswered(&self) -> usize {
-        self.callers.iter().flatten().count()
+        self.callers.iter().flatten().count() - self.held.len()
     }
 
     pub(crate) fn lend(&mut self, request: RequestId, caller: Caller) {
@@ -437,15 +460,25 @@ impl Host for SimHost {
         if let Command::Record { record, .. } = command {
             self.last_record = Some(record);
         }
+        if self.hangs_now(&command) {
+            self.hang(token, command);
+        } else {
+            self.queue.push(InFlight { token, command });
+        }
         self.trace.push(Entry::Taken(token, command));
-        self.queue.push(InFlight { token, command });
         Ok(())
     }
 
-    fn answer(&mut self, request: RequestId, result: Result<Answer, Failure>) {
+    fn answer(&mut self, request: RequestId, result: Result<Answer, Failure>, loan: Loan) {
         let (id, caller) =
-            self.callers[request.index()].take().expect("answered once, and not twice");
+            self.callers[request.index()].clone().expect("answered once, and not twice");
         assert_eq!(id, request, "an answer to another request");
+        assert!(!self.held.contains(&id), "answered once, and not twice");
+        self.check_loan(request, loan);
+        match loan {
+            Loan::Returned => self.callers[request.index()] = None,
+            Loan::Held => self.held.push(request),
+        }
         for other in &self.queue {
             if let Some((Buffer::Caller { request: used, .. }, ..)) = use_of(&other.command) {
                 assert_ne!(used, request, "answered with its memory in flight");
@@ -466,7 +499,15 @@ impl Host for SimHost {
             }
         }
         self.trace.push(Entry::Answered(request, result));
-        self.answers.push(Answered { request, result, memory: caller.bytes });
+        self.answers.push(Answered { request, result, loan, memory: caller.bytes });
+    }
+
+    fn memory_returned(&mut self, request: RequestId) {
+        self.check_loan(request, Loan::Returned);
+        let held = self.held.iter().position(|held| *held == request);
+        self.held.remove(held.expect("it was held, and comes back once"));
+        self.callers[request.index()] = None;
+        self.trace.push(Entry::Returned(request));
     }
 
     fn note(&mut self, event: Event) {
@@ -481,11 +522,16 @@ impl Host for SimHost {
                 assert_eq!(self.array_failed, ArrayFailed::NotYet, "an array fails once");
                 self.array_failed = ArrayFailed::Noted;
             }
+            Event::MemberQuiet { member } => {
+                assert!(self.lost.contains(member), "{member:?} was not lost");
+                assert!(!self.has_hung(member), "something hangs at {member:?}");
+            }
             Event::PassEnded { report, end: PassEnd::Finished } => match report.kind {
                 PassKind::Recovery => self.rebuilding = MemberSet::NONE,
                 PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate => {}
             },
             Event::PassEnded { end: PassEnd::Halted(_), .. }
+            | Event::MemberHung { .. }
             | Event::BlockRewritten { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }

@@ -223,6 +223,24 @@ pub enum Reports {
     Hostile,
 }
 
+/// When a command that hangs is abandoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As soon as the poll that issued it has returned.
+    None,
+    /// When nothing else is in flight.
+    UntilQuiet,
+}
+
+/// When a command that was abandoned dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// When nothing goes on without it, or it is let die.
+    Late,
+    /// After so many other completions.
+    After(u64),
+}
+
 /// How much happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -230,6 +248,8 @@ pub struct Tally {
     pub polls: u64,
     /// Completions reported.
     pub completions: u64,
+    /// Times that nothing went on before an abandoned command died.
+    pub deaths_awaited: u64,
 }
 
 /// What a turn came to.
@@ -256,6 +276,10 @@ pub struct Sim<'m> {
     pub order: Order,
     /// How completions are reported.
     pub reports: Reports,
+    /// When commands that hang are abandoned.
+    pub patience: Patience,
+    /// When they die after that.
+    pub death: Death,
     /// Steps of one poll.
     pub budget: u32,
     /// How much happened.
@@ -263,6 +287,7 @@ pub struct Sim<'m> {
     reported: Vec<(Token, Completion)>,
     idle_steps: u64,
     busy_polls: u64,
+    abandoned_at: u64,
 }
 
 impl<'m> Sim<'m> {
@@ -294,11 +319,14 @@ impl<'m> Sim<'m> {
             host: SimHost::new(blueprint, devices),
             order: Order::Fifo,
             reports: Reports::Once,
+            patience: Patience::UntilQuiet,
+            death: Death::Late,
             budget: 64,
             tally: Tally::default(),
             reported: Vec::new(),
             idle_steps: 0,
             busy_polls: 0,
+            abandoned_at: 0,
         })
     }
 
@@ -370,12 +398,28 @@ impl<'m> Sim<'m> {
         let before = self.host.moves();
         let progress = self.engine.poll(&mut self.host, self.budget);
         self.tally.polls += 1;
+        self.host.scribble();
+        if self.patience == Patience::None && !self.host.awaited().is_empty() {
+            self.abandon_all();
+            return Turn::Again;
+        }
         let quiet = self.host.in_flight().is_empty();
         match progress {
             Progress::More => {
                 let steps = self.idle_steps + u64::from(self.budget.max(1));
                 self.idle_steps = if self.host.moves() == before { steps } else { 0 };
                 assert!(self.idle_steps < IDLE_STEPS_MAX, "the engine steps and does nothing");
+                return Turn::Again;
+            }
+            Progress::Idle | Progress::HostBusy(_) if quiet && !self.host.awaited().is_empty() => {
+                self.abandon_all();
+                return Turn::Again;
+            }
+            Progress::Idle
+                if quiet && self.host.unanswered() > 0 && !self.host.hung().is_empty() =>
+            {
+                self.tally.deaths_awaited += 1;
+                self.die_one();
                 return Turn::Again;
             }
             Progress::Idle if quiet => {
@@ -398,6 +442,15 @@ impl<'m> Sim<'m> {
 
     /// One command in flight ends and is reported.
     pub fn end_one(&mut self) {
+        let abandoned = !self.host.hung().is_empty() && self.host.awaited().is_empty();
+        match self.death {
+            Death::After(completions)
+                if abandoned && self.tally.completions >= self.abandoned_at + completions =>
+            {
+                self.die_one();
+            }
+            Death::After(_) | Death::Late => {}
+        }
         let number = self.order.pick(self.host.in_flight().len());
         let (token, completion) = self.host.end(number);
         self.tally.completions += 1;
@@ -411,10 +464,46 @@ impl<'m> Sim<'m> {
         }
     }
 
+    fn abandon_all(&mut self) {
+        for token in self.host.awaited() {
+            self.engine.abandon(token).expect("it is in flight");
+            self.host.gave_up(token);
+            let before = format!("{:?}", self.engine);
+            assert_eq!(self.engine.abandon(token), Err(Misuse::UnknownToken), "once");
+            assert_eq!(format!("{:?}", self.engine), before, "misuse changes nothing");
+            self.abandoned_at = self.tally.completions;
+            if self.reports == Reports::Hostile && !self.reported.is_empty() {
+                self.misuse();
+            }
+        }
+    }
+
+    /// An abandoned command dies.
+    pub fn die_one(&mut self) {
+        let (token, completion) = self.host.die(0);
+        self.engine.on_done(token, completion).expect("it was abandoned");
+        match self.reports {
+            Reports::Once => {}
+            Reports::Hostile => {
+                self.reported.push((token, completion));
+                self.misuse();
+            }
+        }
+    }
+
+    /// All abandoned commands die, and what follows from it happens.
+    pub fn die_all(&mut self) {
+        while !self.host.hung().is_empty() {
+            self.die_one();
+        }
+        self.run();
+    }
+
     fn misuse(&mut self) {
         let before = format!("{:?}", self.engine);
         let mut wrong = 0;
         for (token, completion) in &self.reported {
+            assert!(self.engine.abandon(*token).is_err(), "late {token:?}");
             let all = [*completion, Completion::Done, Completion::Compared { mismatched_units: 1 }];
             for completion in all {
                 assert!(self.engine.on_done(*token, completion).is_err(), "late {token:?}");
@@ -424,7 +513,9 @@ impl<'m> Sim<'m> {
             for bit in [0, 1, 31, 32, 33, 39, 40, 41, 55] {
                 let forged = Token::from_bits(token.to_bits() ^ (1 << bit));
                 let bits = forged.to_bits();
-                if self.host.in_flight().iter().all(|other| other.token.to_bits() != bits) {
+                let hung = self.host.hung().iter().map(|hung| &hung.command);
+                if self.host.in_flight().iter().chain(hung).all(|it| it.token.to_bits() != bits) {
+                    assert!(self.engine.abandon(forged).is_err(), "forged {forged:?}");
                     let result = self.engine.on_done(forged, *completion);
                     assert!(result.is_err(), "forged {forged:?}");
                     wrong += 1;
@@ -472,6 +563,8 @@ impl<'m> Sim<'m> {
                 Event::PassEnded { report, end } => Some((report, end)),
                 Event::MemberFailed { .. }
                 | Event::ArrayFailed
+                | Event::MemberHung { .. }
+                | Event::MemberQuiet { .. }
                 | Event::BlockRewritten { .. }
                 | Event::NotCompared { .. }
                 | Event::BlockLocated { .. }

@@ -425,8 +425,11 @@ impl Names {
                 "{} sectors at {} of the members disagree, and no single block explains it; left as they are",
                 sectors.0, at.0
             )),
-            // Whoever asked for the request or the pass says it.
-            Event::RangeLost { .. } | Event::PassEnded { .. } => {}
+            // Whoever asked for the request or the pass says it, and nothing is abandoned here.
+            Event::RangeLost { .. }
+            | Event::PassEnded { .. }
+            | Event::MemberHung { .. }
+            | Event::MemberQuiet { .. } => {}
         }
     }
 }

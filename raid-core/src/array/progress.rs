@@ -24,6 +24,9 @@ pub enum SeatRefusal {
     /// The device takes less in one command than the array was started with. Stop the array and
     /// start it with the device.
     Limits,
+    /// A command to this place, or to this device, was abandoned and is not dead. Wait for
+    /// [`Event::MemberQuiet`](crate::host::Event::MemberQuiet).
+    Hung(MemberIndex),
     /// The array was set up to be read only.
     ReadOnly,
     /// The array has failed.
@@ -41,6 +44,9 @@ impl core::fmt::Display for SeatRefusal {
             }
             Self::Limits => {
                 f.write_str("it takes less in one command than the array was started with")
+            }
+            Self::Hung(member) => {
+                write!(f, "a command to member {} hangs and may still reach its device", member.0)
             }
             Self::ReadOnly => f.write_str("the array is read only"),
             Self::ArrayFailed => f.write_str("the array has failed"),

@@ -5,8 +5,8 @@ use super::Parts;
 use super::device::{BlockDevice, Keeper};
 use crate::engine::{Engine, PassEnd, PassReport};
 use crate::host::{
-    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, RequestId, SlotIndex,
-    Token,
+    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, Loan, RequestId,
+    SlotIndex, Token,
 };
 use crate::limits::MEMBERS_MAX;
 use crate::parity::{self, CallerMemory};
@@ -143,7 +143,7 @@ impl<D: BlockDevice, K: Keeper<D>> Host for CallHost<'_, '_, '_, '_, D, K> {
         self.completions.push_back((token, completion)).map_err(|_| Busy)
     }
 
-    fn answer(&mut self, _: RequestId, result: Result<Answer, Failure>) {
+    fn answer(&mut self, _: RequestId, result: Result<Answer, Failure>, _: Loan) {
         self.answer = Some(result);
     }
 

@@ -20,6 +20,7 @@ enum Follows {
     /// This, in the same slot, with these blocks known to be wrong.
     Work(Work, MemberSet),
     Nothing,
+    Park,
     Halt(StopReason),
 }
 
@@ -68,6 +69,10 @@ impl Engine<'_> {
     /// # Errors
     /// Why it is not taken; nothing has happened.
     pub fn add_member(&mut self, member: MemberIndex, seat: Seat) -> Result<(), SeatRefusal> {
+        let hangs = |hung: &MemberIndex| *hung == member || self.array.device(*hung) == seat.device;
+        if let Some(hung) = self.hung_members().into_iter().find(hangs) {
+            return Err(SeatRefusal::Hung(hung));
+        }
         self.array.take_in(member, seat).map(|_| ())
     }
 
@@ -265,6 +270,11 @@ impl Engine<'_> {
         match self.follows(work, at, outcome, host) {
             Follows::Work(work, wrong) => Some((work, wrong)),
             Follows::Nothing => None,
+            Follows::Park => {
+                self.pass.walk()?.fail_at(at);
+                self.pass.halt(Halt::Parked);
+                None
+            }
             Follows::Halt(reason) => {
                 let walk = self.pass.walk()?;
                 walk.fail_at(at);
@@ -341,6 +351,8 @@ impl Engine<'_> {
             }
             (Outcome::Failed(Trouble::Rejected(_)), _) => Follows::Halt(StopReason::Rejected),
             (Outcome::Failed(Trouble::ArrayFailed), _) => Follows::Halt(StopReason::ArrayFailed),
+            // A piece names no requester's memory.
+            (Outcome::Failed(Trouble::MemoryHeld), _) => Follows::Park,
         }
     }
 
@@ -370,7 +382,7 @@ impl Engine<'_> {
                     Origin::Pass(at) => Some(at),
                     Origin::Request(_) => None,
                 },
-                Occupant::Nobody => None,
+                Occupant::Nobody | Occupant::Quarantined => None,
             })
             .min()
     }

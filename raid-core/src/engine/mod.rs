@@ -4,6 +4,7 @@
 //! completion and does nothing else. [`Engine::poll`] takes steps: it is the only place from which
 //! the host is called, and it takes no more steps than it is told.
 
+mod abandon;
 mod admission;
 mod background;
 mod overlap;
@@ -29,6 +30,7 @@ use crate::metadata::{Need, WriterStep};
 use crate::pass::Pass;
 use crate::stripe::{Awaits, Next, Ports};
 use crate::units::{Generation, MemberIndex, Sectors};
+use abandon::Abandoned;
 use overlap::Overlaps;
 use requests::Requests;
 use slots::{Occupant, Slots};
@@ -55,6 +57,7 @@ pub struct Engine<'m> {
     requests: Requests<'m>,
     overlaps: Overlaps,
     pass: Pass,
+    abandoned: Abandoned,
     /// What operations that wait for a record were last told.
     told: (Generation, Fate),
 }
@@ -100,6 +103,7 @@ impl<'m> Engine<'m> {
             requests: Requests::new(memory.requests),
             overlaps: Overlaps::new(),
             pass: Pass::Idle,
+            abandoned: Abandoned::NONE,
         })
     }
 
@@ -139,11 +143,19 @@ impl<'m> Engine<'m> {
         self.array.writer.events()
     }
 
-    /// Records how one command ended. Calls nothing back: what follows is done in `poll`.
+    /// Records how one command ended, or that an abandoned one is dead. Calls nothing back: what
+    /// follows is done in `poll`.
     ///
     /// # Errors
-    /// The report matches no command in flight. Nothing has changed.
+    /// The report matches no command in flight and no abandoned one. Nothing has changed.
     pub fn on_done(&mut self, token: Token, completion: Completion) -> Result<(), Misuse> {
+        match self.on_ended(token, completion) {
+            Err(Misuse::UnknownToken) => self.on_dead(token, completion),
+            other => other,
+        }
+    }
+
+    fn on_ended(&mut self, token: Token, completion: Completion) -> Result<(), Misuse> {
         match token.owner {
             Owner::Metadata => self.array.writer.settle(token, completion).map(|_| ()),
             Owner::Slot(index) => {
@@ -152,7 +164,7 @@ impl<'m> Engine<'m> {
                     Occupant::Operation { stripe, .. } if slot.epoch == token.epoch => {
                         stripe.settle(token.member, completion)?
                     }
-                    Occupant::Operation { .. } | Occupant::Nobody => {
+                    Occupant::Operation { .. } | Occupant::Quarantined | Occupant::Nobody => {
                         return Err(Misuse::UnknownToken);
                     }
                 };
@@ -175,6 +187,13 @@ impl<'m> Engine<'m> {
         let mut writer_refused = None;
         let mut steps = 0_u32;
         while steps < budget {
+            match self.step_abandoned(host) {
+                Stepped::Moved => {
+                    steps = steps.saturating_add(1);
+                    continue;
+                }
+                Stepped::Refused(_) | Stepped::Nothing => {}
+            }
             let stepped = match writer_refused {
                 None => self.step_writer(host),
                 Some(_) => Stepped::Nothing,
@@ -264,9 +283,20 @@ impl<'m> Engine<'m> {
         let Some(index) = self.slots.pop_ready() else { return Stepped::Nothing };
         let Some(slot) = self.slots.get(index) else { return Stepped::Nothing };
         let Occupant::Operation { stripe, claim } = slot.occupant else { return Stepped::Moved };
-        let mut ports = Ports { array: &mut self.array, host, slot: index, epoch: slot.epoch };
+        let quarantine = slot.quarantine;
+        if abandon::must_move(&stripe, &quarantine) {
+            let operation = slot.occupant;
+            self.slots.move_on(index, operation);
+            return Stepped::Moved;
+        }
+        let retries = quarantine.retries();
+        let epoch = slot.epoch;
+        let mut ports = Ports { array: &mut self.array, host, slot: index, epoch, retries };
         let before = cfg!(debug_assertions).then(|| stripe.rank(ports.array));
         match stripe.step(&mut ports) {
+            Next::Enter(next) if let Some(ending) = quarantine.ends(&stripe, &next) => {
+                self.end(index, claim, ending, host);
+            }
             Next::Enter(stripe) => {
                 debug_assert!(
                     before.is_none_or(|before| stripe.rank(ports.array) < before),

@@ -40,6 +40,10 @@ impl Claim {
     pub(super) const fn turn(&self) -> Turn {
         if self.blockers == 0 { Turn::Now } else { Turn::Later }
     }
+
+    pub(super) const fn arrival(&self) -> u64 {
+        self.ticket
+    }
 }
 
 impl Overlaps {
@@ -60,7 +64,7 @@ impl Overlaps {
                 .storage
                 .iter()
                 .filter(|slot| match &slot.occupant {
-                    Occupant::Nobody => false,
+                    Occupant::Nobody | Occupant::Quarantined => false,
                     Occupant::Operation { stripe, .. } => {
                         stripe.work().is_some_and(|other| conflict(other, work) == Overlap::Shared)
                     }
@@ -121,6 +125,6 @@ fn unblock(slots: &mut Slots<'_>, index: SlotIndex, ticket: u64, ended: &Work) -
             }
             Some(_) | None => Turn::Later,
         },
-        Some(Occupant::Nobody) | None => Turn::Later,
+        Some(Occupant::Nobody | Occupant::Quarantined) | None => Turn::Later,
     }
 }

@@ -1,6 +1,6 @@
 //! The requests: each is cut in order of arrival, and answered once when all its pieces have ended.
 
-use crate::host::{Answer, Failure, RequestId};
+use crate::host::{Answer, Failure, Loan, RequestId};
 use crate::request::{Cursor, Request};
 use crate::units::Sectors;
 
@@ -8,13 +8,23 @@ use crate::units::Sectors;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestSlot {
     epoch: u32,
-    occupant: Option<Progress>,
+    occupant: Occupant,
+    /// Slots in quarantine for commands that name the request's memory.
+    held: u16,
     next: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Occupant {
+    Nobody,
+    Alive(Progress),
+    /// Its memory is held. When that ends it is in the list of those to be told.
+    Answered,
 }
 
 impl RequestSlot {
     /// A slot without a request.
-    pub const FREE: Self = Self { epoch: 0, occupant: None, next: None };
+    pub const FREE: Self = Self { epoch: 0, occupant: Occupant::Nobody, held: 0, next: None };
 }
 
 /// How far a request has come.
@@ -43,6 +53,8 @@ pub(super) struct Requests<'m> {
     /// Requests that are not cut to their end yet, in order of arrival.
     first: Option<u16>,
     last: Option<u16>,
+    /// Answered requests whose memory is held no more, to be told.
+    returned: Option<u16>,
 }
 
 impl<'m> Requests<'m> {
@@ -52,7 +64,8 @@ impl<'m> Requests<'m> {
             *slot = RequestSlot::FREE;
             slot.next = Some(number).filter(|number| *number < count);
         }
-        Self { storage, free: Some(0).filter(|_| count > 0), first: None, last: None }
+        let free = Some(0).filter(|_| count > 0);
+        Self { storage, free, first: None, last: None, returned: None }
     }
 
     /// Takes in a request, behind all others. `None` if there is no slot.
@@ -61,7 +74,7 @@ impl<'m> Requests<'m> {
         let index = self.free?;
         let slot = self.storage.get_mut(usize::from(index))?;
         self.free = slot.next.take();
-        slot.occupant = Some(progress);
+        slot.occupant = Occupant::Alive(progress);
         let id = RequestId { index, epoch: slot.epoch };
         match self.last.replace(index) {
             None => self.first = Some(index),
@@ -80,7 +93,7 @@ impl<'m> Requests<'m> {
         let index = self.first?;
         let slot = self.storage.get_mut(usize::from(index))?;
         let id = RequestId { index, epoch: slot.epoch };
-        Some((id, slot.occupant.as_mut()?))
+        slot.alive().map(|progress| (id, progress))
     }
 
     /// The head is cut to its end: the next request is the head.
@@ -95,12 +108,13 @@ impl<'m> Requests<'m> {
     #[inline]
     pub(super) fn get(&mut self, id: RequestId) -> Option<&mut Progress> {
         let slot = self.storage.get_mut(usize::from(id.index))?;
-        slot.occupant.as_mut().filter(|_| slot.epoch == id.epoch)
+        if slot.epoch == id.epoch { slot.alive() } else { None }
     }
 
-    /// Frees the slot of a request that is cut to its end and has no piece left. Its answer, if so.
+    /// Ends a request that is cut to its end and has no piece left. Its answer, if so; its slot is
+    /// free unless its memory is held.
     #[inline]
-    pub(super) fn finish(&mut self, id: RequestId) -> Option<Result<Answer, Failure>> {
+    pub(super) fn finish(&mut self, id: RequestId) -> Option<(Result<Answer, Failure>, Loan)> {
         let progress = self.get(id)?;
         match progress.cursor {
             Cursor::End if progress.pieces == 0 => {}
@@ -113,12 +127,59 @@ impl<'m> Requests<'m> {
                 Ok(Answer::Checked { mismatched_sectors })
             }
         };
-        let free = self.free.replace(id.index);
         let slot = self.storage.get_mut(usize::from(id.index))?;
-        slot.occupant = None;
-        slot.epoch = slot.epoch.wrapping_add(1);
-        slot.next = free;
-        Some(answer)
+        if slot.held > 0 {
+            slot.occupant = Occupant::Answered;
+            return Some((answer, Loan::Held));
+        }
+        self.release(id.index);
+        Some((answer, Loan::Returned))
+    }
+
+    fn release(&mut self, index: u16) {
+        let free = self.free.replace(index);
+        if let Some(slot) = self.storage.get_mut(usize::from(index)) {
+            slot.occupant = Occupant::Nobody;
+            slot.epoch = slot.epoch.wrapping_add(1);
+            slot.next = free;
+        }
+    }
+
+    /// One slot more is in quarantine for the memory of a request.
+    pub(super) fn hold(&mut self, id: RequestId) {
+        if let Some(slot) = self.storage.get_mut(usize::from(id.index)) {
+            slot.held = slot.held.saturating_add(1);
+        }
+    }
+
+    /// One slot less.
+    pub(super) fn give_back(&mut self, index: u16) {
+        let Some(slot) = self.storage.get_mut(usize::from(index)) else { return };
+        slot.held = slot.held.saturating_sub(1);
+        match (&slot.occupant, slot.held) {
+            (Occupant::Answered, 0) => slot.next = self.returned.replace(index),
+            (Occupant::Answered | Occupant::Alive(_) | Occupant::Nobody, _) => {}
+        }
+    }
+
+    /// An answered request whose memory is held no more. Its name is free from now on.
+    pub(super) fn pop_returned(&mut self) -> Option<RequestId> {
+        let index = self.returned?;
+        let slot = self.storage.get_mut(usize::from(index))?;
+        let id = RequestId { index, epoch: slot.epoch };
+        self.returned = slot.next.take();
+        self.release(index);
+        Some(id)
+    }
+}
+
+impl RequestSlot {
+    #[inline]
+    const fn alive(&mut self) -> Option<&mut Progress> {
+        match &mut self.occupant {
+            Occupant::Alive(progress) => Some(progress),
+            Occupant::Nobody | Occupant::Answered => None,
+        }
     }
 }
 
@@ -127,16 +188,21 @@ impl Progress {
         Self { request, cursor: Cursor::Start, pieces: 0, failure: None, compared }
     }
 
-    /// Keeps the first failure, but for one that names a lost range: that one says that the rest was served, so
-    /// any other comes before it.
-    pub(super) const fn fail(&mut self, failure: Failure) {
-        match (self.failure, failure) {
-            (None, _)
-            | (
-                Some(Failure::Unrecoverable { .. } | Failure::NotCompared { .. }),
-                Failure::Rejected { .. } | Failure::ArrayFailed | Failure::NothingToCompare,
-            ) => self.failure = Some(failure),
-            (Some(_), _) => {}
+    /// Keeps the first failure among those that say the most.
+    pub(super) fn fail(&mut self, failure: Failure) {
+        if self.failure.is_none_or(|before| weight(&before) < weight(&failure)) {
+            self.failure = Some(failure);
         }
+    }
+}
+
+/// How much of the rest of a request a failure speaks for.
+const fn weight(failure: &Failure) -> u8 {
+    match failure {
+        // The rest was served.
+        Failure::Unrecoverable { .. } | Failure::NotCompared { .. } => 0,
+        // It was as well, but what was read is not to be relied on.
+        Failure::MemoryHeld { .. } => 1,
+        Failure::Rejected { .. } | Failure::ArrayFailed | Failure::NothingToCompare => 2,
     }
 }

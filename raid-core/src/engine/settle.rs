@@ -67,7 +67,8 @@ impl Engine<'_> {
 
     pub(super) fn answer_if_finished(&mut self, request: RequestId, host: &mut impl Host) {
         if let Some(result) = self.requests.finish(request) {
-            host.answer(request, result);
+            let (result, loan) = result;
+            host.answer(request, result, loan);
         }
     }
 
@@ -88,6 +89,7 @@ impl Engine<'_> {
                 trouble @ (Trouble::Rejected(_)
                 | Trouble::ArrayFailed
                 | Trouble::NothingToCompare
+                | Trouble::MemoryHeld
                 | Trouble::NotCompared),
             ) => {
                 let now = work.now();
@@ -141,6 +143,7 @@ const fn failure(trouble: Trouble, at: Lba, sectors: Sectors) -> Failure {
         Trouble::Rejected(fault) => Failure::Rejected { fault },
         Trouble::ArrayFailed => Failure::ArrayFailed,
         Trouble::NothingToCompare => Failure::NothingToCompare,
+        Trouble::MemoryHeld => Failure::MemoryHeld { at, sectors },
         Trouble::NotCompared => Failure::NotCompared { at, sectors },
     }
 }
@@ -153,7 +156,10 @@ fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
         | Outcome::Located(_)
         | Outcome::Failed(Trouble::Unrecoverable | Trouble::NotCompared) => work.next_piece(),
         Outcome::Failed(
-            Trouble::Rejected(_) | Trouble::ArrayFailed | Trouble::NothingToCompare,
+            Trouble::Rejected(_)
+            | Trouble::ArrayFailed
+            | Trouble::NothingToCompare
+            | Trouble::MemoryHeld,
         ) => None,
     }
 }

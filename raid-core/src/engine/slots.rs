@@ -2,7 +2,8 @@
 //!
 //! A slot is in one list at most, by links in the slots themselves, so no list can be full.
 
-use super::overlap::Claim;
+use super::abandon::Quarantine;
+use super::overlap::{Claim, Turn};
 use crate::host::SlotIndex;
 use crate::members::MemberSet;
 use crate::stripe::Stripe;
@@ -16,29 +17,36 @@ pub struct Slot {
     pub(super) epoch: u32,
     listing: Listing,
     next: Option<SlotIndex>,
+    pub(super) quarantine: Quarantine,
 }
 
 /// What a slot takes at most: a fixed part, and the sets of members that its states hold. 240 bytes
-/// for up to 64 members on a 64-bit machine, 196 for up to 32 on a 32-bit one.
-pub const SLOT_BYTES_MAX: usize = 152 + 11 * size_of::<MemberSet>();
+/// for up to 64 members on a 64-bit machine, 192 for up to 32 on a 32-bit one.
+pub const SLOT_BYTES_MAX: usize = (136 + 13 * size_of::<MemberSet>()).next_multiple_of(8);
 
 const_assert!(size_of::<Slot>() <= SLOT_BYTES_MAX);
 assert_impl_all!(Slot: Copy, Send, Sync);
 
 impl Slot {
     /// A slot without an operation.
-    pub const FREE: Self =
-        Self { occupant: Occupant::Nobody, epoch: 0, listing: Listing::None, next: None };
+    pub const FREE: Self = Self {
+        occupant: Occupant::Nobody,
+        epoch: 0,
+        listing: Listing::None,
+        next: None,
+        quarantine: Quarantine::NONE,
+    };
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a slot is storage; it is as large as its largest state"
-)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Occupant {
     Nobody,
-    Operation { stripe: Stripe, claim: Claim },
+    /// Abandoned commands may still touch its lanes.
+    Quarantined,
+    Operation {
+        stripe: Stripe,
+        claim: Claim,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +58,8 @@ enum Listing {
     FreeBackground,
     Ready,
     Refused,
+    /// Waits for another slot, in no list.
+    Moving,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -65,9 +75,12 @@ pub(super) struct Slots<'m> {
     free_background: List,
     ready: List,
     refused: List,
+    /// Slots that hold an operation.
     pub(super) used: u16,
     /// The last so many slots are for background work.
     background: u16,
+    /// Of these, those whose operation waits for another slot.
+    moving: u16,
 }
 
 impl<'m> Slots<'m> {
@@ -81,6 +94,7 @@ impl<'m> Slots<'m> {
             ready: List::default(),
             refused: List::default(),
             used: 0,
+            moving: 0,
         };
         for index in slots.indices() {
             slots.push(index, slots.home(index));
@@ -137,17 +151,105 @@ impl<'m> Slots<'m> {
 
     #[inline]
     pub(super) fn release(&mut self, index: SlotIndex) {
-        if let Some(slot) = self.get(index) {
-            slot.occupant = Occupant::Nobody;
-            slot.epoch = slot.epoch.wrapping_add(1);
-        }
         self.used = self.used.saturating_sub(1);
+        let Some(slot) = self.get(index) else { return };
+        slot.epoch = slot.epoch.wrapping_add(1);
+        if slot.quarantine.is_empty() {
+            slot.occupant = Occupant::Nobody;
+            self.set_free(index);
+        } else {
+            slot.occupant = Occupant::Quarantined;
+        }
+    }
+
+    /// To be taken, by an operation that waits for another slot before any other.
+    fn set_free(&mut self, index: SlotIndex) {
         self.push(index, self.home(index));
+        if self.moving == 0 {
+            return;
+        }
+        let waiting = self.storage.iter().zip(0..=u16::MAX);
+        let waiting = waiting.filter_map(|(slot, number)| match &slot.occupant {
+            Occupant::Operation { claim, .. } if slot.listing == Listing::Moving => {
+                Some((claim.arrival(), SlotIndex(number)))
+            }
+            Occupant::Operation { .. } | Occupant::Quarantined | Occupant::Nobody => None,
+        });
+        if let Some((_, first)) = waiting.min() {
+            self.make_ready(first);
+        }
+    }
+
+    /// No abandoned command can touch the lanes of this slot any more.
+    pub(super) fn end_quarantine(&mut self, index: SlotIndex) {
+        let Some(slot) = self.get(index) else { return };
+        match (&slot.occupant, slot.listing) {
+            (Occupant::Quarantined, _) => {
+                slot.occupant = Occupant::Nobody;
+                self.set_free(index);
+            }
+            // It can begin where it is.
+            (Occupant::Operation { .. }, Listing::Moving) => self.make_ready(index),
+            (Occupant::Operation { .. } | Occupant::Nobody, _) => {}
+        }
+    }
+
+    /// Takes an operation that has not begun to a slot without abandoned commands: a free one of its
+    /// own kind if there is one, or that of an operation that waits for its turn, which moves in
+    /// here. Where there is none it waits for one.
+    pub(super) fn move_on(&mut self, index: SlotIndex, operation: Occupant) {
+        let (own, other) = match self.home(index) {
+            Listing::FreeBackground => (Listing::FreeBackground, Listing::Free),
+            Listing::Free | Listing::None | Listing::Ready | Listing::Refused | Listing::Moving => {
+                (Listing::Free, Listing::FreeBackground)
+            }
+        };
+        let free = self.take(own).or_else(|| self.take(other));
+        match free.or_else(|| self.not_begun()) {
+            Some(to) => {
+                let Some(slot) = self.get(to) else { return };
+                let before = core::mem::replace(&mut slot.occupant, operation);
+                slot.epoch = slot.epoch.wrapping_add(1);
+                self.make_ready(to);
+                match before {
+                    Occupant::Operation { .. } => {
+                        let Some(slot) = self.get(index) else { return };
+                        slot.occupant = before;
+                        slot.epoch = slot.epoch.wrapping_add(1);
+                    }
+                    Occupant::Nobody | Occupant::Quarantined => self.release(index),
+                }
+            }
+            None => {
+                if let Some(slot) = self.get(index) {
+                    slot.listing = Listing::Moving;
+                    self.moving = self.moving.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    /// A slot without abandoned commands whose operation waits for its turn.
+    fn not_begun(&self) -> Option<SlotIndex> {
+        let mut slots = self.storage.iter().zip(0..=u16::MAX);
+        let found = slots.find(|(slot, _)| match &slot.occupant {
+            Occupant::Operation { claim, .. } => {
+                claim.turn() == Turn::Later && slot.quarantine.is_empty()
+            }
+            Occupant::Nobody | Occupant::Quarantined => false,
+        });
+        found.map(|(_, number)| SlotIndex(number))
     }
 
     /// To be stepped, unless it is listed already.
     #[inline]
     pub(super) fn make_ready(&mut self, index: SlotIndex) {
+        if let Some(slot) = self.get(index)
+            && slot.listing == Listing::Moving
+        {
+            slot.listing = Listing::None;
+            self.moving = self.moving.saturating_sub(1);
+        }
         self.push(index, Listing::Ready);
     }
 
@@ -185,7 +287,7 @@ impl<'m> Slots<'m> {
     #[inline]
     fn list(&mut self, listing: Listing) -> Option<&mut List> {
         match listing {
-            Listing::None => None,
+            Listing::None | Listing::Moving => None,
             Listing::Free => Some(&mut self.free),
             Listing::FreeBackground => Some(&mut self.free_background),
             Listing::Ready => Some(&mut self.ready),

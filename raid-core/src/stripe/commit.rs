@@ -2,7 +2,7 @@
 //! fixed, and the row is never read again to plan anew.
 
 use super::compute::Call;
-use super::{Ending, Flush, Next, Outcome, Ports, Record, Stripe, Trouble, Work};
+use super::{Ending, Flush, Next, Outcome, Ports, Record, Retries, Stripe, Trouble, Work};
 use crate::array::{Fate, Standing};
 use crate::batch::{Batch, Results, Round, Settled};
 use crate::host::{Blocked, Command, Completion, Durability, Event, Fault, Host, Misuse};
@@ -13,7 +13,7 @@ use crate::units::{FAULT_UNIT, MemberIndex, Sectors};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Commit {
     pub(super) work: Work,
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) io: Batch,
 }
 
@@ -70,7 +70,9 @@ fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<
     // What is mended beside a write changes nothing in the row, taken or not.
     let now = work.now();
     let changed = now.covered().union(now.parity());
-    let taken = results.done.union(results.blocks).intersection(changed);
+    let failed = results.blocks.union(results.members).union(results.rejected);
+    let done = plan.writes.difference(failed);
+    let taken = done.union(results.blocks).intersection(changed);
     let rejected = results.rejected.intersection(changed);
     match work.operation {
         Operation::Sync(_) if !results.rejected.is_empty() => {
@@ -90,7 +92,7 @@ fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<
         // The block was only to be mended. It is as it was.
         Operation::Read(_) | Operation::Check | Operation::Sync(_) => {}
     }
-    note_rewritten(&work, results.done, ports);
+    note_rewritten(&work, done, ports);
     match results.blocks.lowest() {
         Some(member) => {
             let queue = results.blocks;
@@ -152,10 +154,13 @@ fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
 /// Rewrite: a write met a media fault. It is issued again in fault units, to one member after the
 /// other; a unit that fails again costs the member, because there is no list of bad blocks to put
 /// it on.
+///
+/// A slot remembers few commands that were abandoned, one for each of a few states. When there is no
+/// room for two more, the members still queued are lost with the one whose command hung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rewrite {
     pub(super) work: Work,
-    plan: Plan,
+    pub(super) plan: Plan,
     /// Members still to be written, the present one included.
     queue: MemberSet,
     member: MemberIndex,
@@ -201,6 +206,9 @@ impl Rewrite {
             Call::Back(Completion::Failed(fault)) => {
                 if let Fate::Serving = ports.array.fate() {
                     ports.array.lose(MemberSet::only(member), fault, ports.host);
+                }
+                if let (Fate::Serving, Retries::Over) = (ports.array.fate(), ports.retries) {
+                    ports.array.lose(self.queue, self.fault, ports.host);
                 }
                 self.next_member(ports)
             }

@@ -35,7 +35,10 @@ pub(crate) use work::{Origin, Outcome, Trouble, Work};
 
 use crate::array::Array;
 use crate::batch::Settled;
-use crate::host::{Blocked, Busy, Command, Completion, Host, Misuse, Owner, SlotIndex, Token};
+use crate::host::{
+    Blocked, Buffer, Busy, Command, Completion, Host, Misuse, Owner, SlotIndex, Token,
+};
+use crate::plan::Plan;
 use crate::units::{Generation, MemberIndex};
 
 /// A stripe operation in one of its states.
@@ -79,6 +82,7 @@ pub(crate) struct Ports<'p, H> {
     pub(crate) host: &'p mut H,
     pub(crate) slot: SlotIndex,
     pub(crate) epoch: u32,
+    pub(crate) retries: Retries,
 }
 
 impl<H: Host> Ports<'_, H> {
@@ -86,6 +90,13 @@ impl<H: Host> Ports<'_, H> {
         let token = Token { owner: Owner::Slot(self.slot), epoch: self.epoch, member };
         self.host.submit(token, command)
     }
+}
+
+/// Whether the slot can remember another state's abandoned command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retries {
+    Allowed,
+    Over,
 }
 
 impl Stripe {
@@ -115,6 +126,27 @@ impl Stripe {
             Self::Flush(state) => state.io.settle(member, completion),
             Self::Compute(state) => state.settle(member, completion),
             Self::Rewrite(state) => state.settle(member, completion),
+            Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
+        }
+    }
+
+    /// The memory that the command in flight to a member names, or `None` if it names none.
+    pub(crate) fn memory(
+        &self,
+        member: MemberIndex,
+        slot: SlotIndex,
+    ) -> Result<Option<Buffer>, Misuse> {
+        let after = |work: &Work, plan: &Plan| {
+            Some(work.buffers(slot).after(&work.now(), member, plan.block))
+        };
+        match self {
+            Self::Gather(state) => {
+                Ok(Some(state.work.buffers(slot).before(&state.work.now(), member)))
+            }
+            Self::Commit(state) => Ok(after(&state.work, &state.plan)),
+            Self::Rewrite(state) => Ok(after(&state.work, &state.plan)),
+            Self::Flush(_) => Ok(None),
+            Self::Compute(_) => Err(Misuse::NoDevice),
             Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
         }
     }

@@ -30,7 +30,7 @@ pub(crate) enum Piece {
     /// All at once.
     Whole,
     /// One fault unit after the other, because of a media or integrity fault somewhere in it.
-    Unit(u64),
+    Unit(u16),
 }
 
 /// How the part that was being done came out.
@@ -59,6 +59,8 @@ pub(crate) enum Trouble {
     NothingToCompare,
     /// A block could not be read, so it was not compared with the others.
     NotCompared,
+    /// A read that was abandoned may still fill the requester's memory.
+    MemoryHeld,
 }
 
 impl Work {
@@ -76,7 +78,7 @@ impl Work {
         match self.piece {
             Piece::Whole => self.whole,
             // Only pieces that there are get a number.
-            Piece::Unit(number) => self.whole.piece(number).unwrap_or(self.whole),
+            Piece::Unit(number) => self.whole.piece(number.into()).unwrap_or(self.whole),
         }
     }
 
@@ -104,8 +106,8 @@ impl Work {
         match self.piece {
             Piece::Whole => None,
             Piece::Unit(number) => {
-                let number =
-                    number.checked_add(1).filter(|number| *number < self.whole.pieces())?;
+                let number = number.checked_add(1)?;
+                (u64::from(number) < self.whole.pieces()).then_some(())?;
                 Some(Self { piece: Piece::Unit(number), ..*self })
             }
         }
@@ -115,7 +117,7 @@ impl Work {
     pub(crate) fn pieces_left(&self) -> u64 {
         match self.piece {
             Piece::Whole => PIECES_MAX.saturating_add(1),
-            Piece::Unit(number) => self.whole.pieces().saturating_sub(number),
+            Piece::Unit(number) => self.whole.pieces().saturating_sub(number.into()),
         }
     }
 

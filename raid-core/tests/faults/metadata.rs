@@ -72,7 +72,10 @@ fn with_failing(
             Err(Failure::ArrayFailed | Failure::Unrecoverable { .. }) => true,
             Ok(_)
             | Err(
-                Failure::Rejected { .. } | Failure::NothingToCompare | Failure::NotCompared { .. },
+                Failure::Rejected { .. }
+                | Failure::NothingToCompare
+                | Failure::MemoryHeld { .. }
+                | Failure::NotCompared { .. },
             ) => false,
         });
         assert!(failed);

@@ -92,6 +92,7 @@ fn served_by(sim: &mut Sim<'_>, reads: &[(u64, u64)]) -> Vec<u8> {
         | Entry::Refused(..)
         | Entry::Ended(..)
         | Entry::Answered(..)
+        | Entry::Returned(_)
         | Entry::Noted(_) => None,
     });
     let members = commands.collect();

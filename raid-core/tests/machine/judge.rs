@@ -72,7 +72,10 @@ fn assert_named(failure: Failure, at: u64, sectors: u64) {
             "{failure} is not about {at} + {sectors}"
         ),
         Failure::ArrayFailed => {}
-        Failure::Rejected { .. } | Failure::NothingToCompare | Failure::NotCompared { .. } => {
+        Failure::Rejected { .. }
+        | Failure::NothingToCompare
+        | Failure::MemoryHeld { .. }
+        | Failure::NotCompared { .. } => {
             panic!("unexpected failure: {failure}")
         }
     }
@@ -135,6 +138,8 @@ pub(crate) fn named_lost(sim: &Sim<'_>, answer: &Answered) -> Vec<u64> {
             Event::RangeLost { .. }
             | Event::MemberFailed { .. }
             | Event::ArrayFailed
+            | Event::MemberHung { .. }
+            | Event::MemberQuiet { .. }
             | Event::BlockRewritten { .. }
             | Event::PassEnded { .. }
             | Event::NotCompared { .. }
@@ -164,6 +169,7 @@ pub(crate) fn read(
             failure @ (Failure::ArrayFailed
             | Failure::Rejected { .. }
             | Failure::NothingToCompare
+            | Failure::MemoryHeld { .. }
             | Failure::NotCompared { .. }),
         ) => panic!("unexpected failure: {failure}"),
     }

@@ -15,6 +15,7 @@
 
 mod arrays;
 mod bound;
+mod hangs;
 mod judge;
 mod media;
 mod orders;

@@ -17,6 +17,8 @@ fn stops(sim: &Sim<'_>) -> Vec<PassEnd> {
         Event::PassEnded { end, .. } => Some(end),
         Event::MemberFailed { .. }
         | Event::ArrayFailed
+        | Event::MemberHung { .. }
+        | Event::MemberQuiet { .. }
         | Event::BlockRewritten { .. }
         | Event::NotCompared { .. }
         | Event::BlockLocated { .. }

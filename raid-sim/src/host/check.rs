@@ -12,9 +12,13 @@ impl SimHost {
         let bits = token.to_bits();
         assert_eq!(Token::from_bits(bits), token, "the token does not survive its bits");
         assert!(
-            self.queue.iter().all(|other| other.token.to_bits() != bits),
+            self.queue
+                .iter()
+                .chain(self.hung.iter().map(|hung| &hung.command))
+                .all(|other| other.token.to_bits() != bits),
             "two commands in flight with one token: {command:?}"
         );
+        self.check_job(command);
         let Some(device) = command.device() else { return };
         let place = self.seats.iter().position(|seat| *seat == Some(device));
         let place = place.unwrap_or_else(|| panic!("no such member: {command:?}"));
@@ -89,7 +93,7 @@ impl SimHost {
     fn check_memory(&self, command: &Command) {
         let Some((buffer, sectors, fills)) = use_of(command) else { return };
         let range = self.memory(buffer, sectors);
-        for other in &self.queue {
+        for other in self.queue.iter().chain(self.hung.iter().map(|hung| &hung.command)) {
             let Some((other_buffer, other_sectors, other_fills)) = use_of(&other.command) else {
                 continue;
             };

@@ -1,0 +1,275 @@
+//! Commands that the host stopped waiting for, and what must not be touched until they are dead.
+//!
+//! An abandoned command may still read or fill its memory, and may still reach the medium. So its
+//! member is lost, its slot's lanes are in quarantine, and the requester's memory is held, until the
+//! host reports the command after all: from then on it is dead. A member has at most one command in
+//! a slot, and gets none any more once it is lost, so a slot has at most one abandoned command for
+//! each member.
+
+use super::slots::{Occupant, Slot};
+use super::{Engine, Stepped};
+use crate::batch::Settled;
+use crate::host::{Buffer, Completion, Event, Fault, Host, Misuse, Owner, SlotIndex, Token};
+use crate::limits::MEMBERS_MAX;
+use crate::members::MemberSet;
+use crate::stripe::{Ending, Outcome, Retries, Stripe, Trouble};
+use crate::units::MemberIndex;
+
+/// States of one operation whose commands a slot can remember: Gather or Commit, retries in units,
+/// and Flush.
+const STATES_MAX: usize = 3;
+
+/// A slot's abandoned commands that are not dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Quarantine {
+    /// The epochs of the states that issued them,
+    epochs: [u32; STATES_MAX],
+    /// and to whom.
+    members: [MemberSet; STATES_MAX],
+    /// The request whose memory one of them names.
+    holds: Option<u16>,
+}
+
+impl Quarantine {
+    pub(super) const NONE: Self =
+        Self { epochs: [0; STATES_MAX], members: [MemberSet::NONE; STATES_MAX], holds: None };
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.iter().all(MemberSet::is_empty)
+    }
+
+    pub(super) fn retries(&self) -> Retries {
+        match self.members.iter().filter(|members| members.is_empty()).count() {
+            // One is left for Flush.
+            0 | 1 => Retries::Over,
+            _ => Retries::Allowed,
+        }
+    }
+
+    /// How a read ends that would begin again while what it issued may still fill the requester's
+    /// memory.
+    pub(super) fn ends(&self, gathered: &Stripe, next: &Stripe) -> Option<Ending> {
+        // Nothing is gathered in a slot in quarantine, so what hangs here is of this operation.
+        if let (Stripe::Gather(_), Stripe::Planned(_), Some(_)) = (gathered, next, self.holds) {
+            let outcome = Outcome::Failed(Trouble::MemoryHeld);
+            return gathered.work().map(|work| Ending::Work(*work, outcome));
+        }
+        None
+    }
+
+    fn states(&mut self) -> impl Iterator<Item = (&mut u32, &mut MemberSet)> {
+        self.epochs.iter_mut().zip(&mut self.members)
+    }
+
+    /// Remembers a command. `None` if there is no room.
+    fn insert(&mut self, epoch: u32, member: MemberIndex) -> Option<()> {
+        let room = self.states().find(|(known, members)| members.is_empty() || **known == epoch);
+        let (known, members) = room?;
+        *known = epoch;
+        members.insert(member);
+        Some(())
+    }
+
+    /// Forgets a command, which is dead.
+    fn remove(&mut self, epoch: u32, member: MemberIndex) -> Result<(), Misuse> {
+        let state = self
+            .states()
+            .find(|(known, members)| **known == epoch && members.contains(member))
+            .ok_or(Misuse::UnknownToken)?;
+        state.1.remove(member);
+        Ok(())
+    }
+}
+
+/// Members with abandoned commands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Abandoned {
+    /// How many commands to each member are not dead.
+    alive: [u16; MEMBERS_MAX],
+    /// The members to whom there are any.
+    members: MemberSet,
+    /// Members whose loss is to be told and acted upon.
+    hung: MemberSet,
+    /// Members to whom there are none any more, to be told.
+    quiet: MemberSet,
+    /// The epochs of the metadata writer's commands,
+    record_epochs: [u32; MEMBERS_MAX],
+    /// and to whom.
+    records: MemberSet,
+}
+
+impl Abandoned {
+    pub(super) const NONE: Self = Self {
+        alive: [0; MEMBERS_MAX],
+        members: MemberSet::NONE,
+        hung: MemberSet::NONE,
+        quiet: MemberSet::NONE,
+        record_epochs: [0; MEMBERS_MAX],
+        records: MemberSet::NONE,
+    };
+
+    fn begin(&mut self, member: MemberIndex) {
+        let Some(alive) = self.alive.get_mut(member.index()) else { return };
+        *alive = alive.saturating_add(1);
+        if !self.members.contains(member) {
+            self.members.insert(member);
+            self.hung.insert(member);
+            self.quiet.remove(member);
+        }
+    }
+
+    fn end(&mut self, member: MemberIndex) {
+        let Some(alive) = self.alive.get_mut(member.index()) else { return };
+        *alive = alive.saturating_sub(1);
+        if *alive == 0 {
+            self.members.remove(member);
+            self.quiet.insert(member);
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// The host has stopped waiting for a command, which may still touch its memory or the medium.
+    ///
+    /// The member is lost. The operation goes on without it: reads that the member takes part in are
+    /// begun again from other lanes, a write is lost like one to a member that is gone. What the
+    /// command can still reach stays untouched until it is *dead*: until the host reports its token
+    /// to [`Engine::on_done`] after all, with whatever completion. That report says that the command
+    /// will touch nothing any more, and nothing else.
+    ///
+    /// Until then
+    /// * the slot whose lanes the command names is used for nothing else. An operation that begins
+    ///   again needs another slot, and waits where there is none: a host lends one slot more for
+    ///   each hung command that it wants to survive;
+    /// * the memory of a request that the command names is held ([`Loan`](crate::host::Loan)), and
+    ///   with it the request's name;
+    /// * a read that was to bring data straight into such memory is answered with
+    ///   [`Failure::MemoryHeld`](crate::host::Failure::MemoryHeld): an answer that says that data is
+    ///   there while something may still overwrite it would be a lie;
+    /// * the member is in [`Engine::hung_members`] and cannot come back.
+    ///
+    /// A host that can stop a command for good needs no other call: it stops it, and reports it as
+    /// failed with [`Fault::Gone`](crate::host::Fault::Gone) or
+    /// [`Fault::Transport`](crate::host::Fault::Transport).
+    ///
+    /// # Errors
+    /// The token names no command in flight, or a job over memory. Nothing has changed.
+    pub fn abandon(&mut self, token: Token) -> Result<(), Misuse> {
+        let gone = Completion::Failed(Fault::Gone);
+        match token.owner {
+            Owner::Metadata => {
+                let epoch = self.abandoned.record_epochs.get_mut(token.member.index());
+                let epoch = epoch.ok_or(Misuse::UnknownToken)?;
+                self.array.writer.settle(token, gone)?;
+                // The record's memory is the host's own; the member alone has to stay away.
+                *epoch = token.epoch;
+                self.abandoned.records.insert(token.member);
+            }
+            Owner::Slot(index) => match self.abandon_in(index, token, gone)? {
+                Settled::Last => self.slots.make_ready(index),
+                Settled::More => {}
+            },
+        }
+        self.abandoned.begin(token.member);
+        Ok(())
+    }
+
+    /// Members to whom there are abandoned commands that are not dead: they cannot come back.
+    #[must_use]
+    pub const fn hung_members(&self) -> MemberSet {
+        self.abandoned.members
+    }
+
+    fn abandon_in(
+        &mut self,
+        index: SlotIndex,
+        token: Token,
+        gone: Completion,
+    ) -> Result<Settled, Misuse> {
+        let slot = self.slots.get(index).ok_or(Misuse::UnknownToken)?;
+        let Slot { occupant, quarantine, epoch, .. } = slot;
+        let stripe = match occupant {
+            Occupant::Operation { stripe, .. } if *epoch == token.epoch => stripe,
+            Occupant::Operation { .. } | Occupant::Quarantined | Occupant::Nobody => {
+                return Err(Misuse::UnknownToken);
+            }
+        };
+        let memory = stripe.memory(token.member, index)?;
+        let mut kept = *quarantine;
+        kept.insert(token.epoch, token.member).ok_or(Misuse::UnknownToken)?;
+        let settled = stripe.settle(token.member, gone)?;
+        if let (Some(Buffer::Caller { request, .. }), None) = (memory, kept.holds) {
+            kept.holds = Some(request.index);
+            self.requests.hold(request);
+        }
+        *quarantine = kept;
+        Ok(settled)
+    }
+
+    /// A report that names no command in flight: an abandoned one is dead.
+    pub(super) fn on_dead(&mut self, token: Token, completion: Completion) -> Result<(), Misuse> {
+        match completion {
+            Completion::Done | Completion::Failed(_) => {}
+            // No command to a device compares.
+            Completion::Compared { .. } | Completion::Located(_) => {
+                return Err(Misuse::UnknownToken);
+            }
+        }
+        let member = token.member;
+        match token.owner {
+            Owner::Metadata => {
+                let epoch = self.abandoned.record_epochs.get(member.index());
+                if !self.abandoned.records.contains(member) || epoch != Some(&token.epoch) {
+                    return Err(Misuse::UnknownToken);
+                }
+                self.abandoned.records.remove(member);
+            }
+            Owner::Slot(index) => {
+                let slot = self.slots.get(index).ok_or(Misuse::UnknownToken)?;
+                slot.quarantine.remove(token.epoch, member)?;
+                if slot.quarantine.is_empty() {
+                    if let Some(request) = slot.quarantine.holds.take() {
+                        self.requests.give_back(request);
+                    }
+                    self.slots.end_quarantine(index);
+                }
+            }
+        }
+        self.abandoned.end(member);
+        Ok(())
+    }
+
+    /// Tells the host of a member that hung or came to rest, or of memory that is returned.
+    #[inline]
+    pub(super) fn step_abandoned(&mut self, host: &mut impl Host) -> Stepped {
+        if let Some(member) = self.abandoned.hung.lowest() {
+            self.abandoned.hung.remove(member);
+            host.note(Event::MemberHung { member });
+            self.array.lose(MemberSet::only(member), Fault::Gone, host);
+        } else if let Some(member) = self.abandoned.quiet.lowest() {
+            self.abandoned.quiet.remove(member);
+            host.note(Event::MemberQuiet { member });
+        } else if let Some(request) = self.requests.pop_returned() {
+            host.memory_returned(request);
+        } else {
+            return Stepped::Nothing;
+        }
+        Stepped::Moved
+    }
+}
+
+/// Whether an operation has to leave its slot before it begins.
+#[inline]
+pub(super) fn must_move(stripe: &Stripe, quarantine: &Quarantine) -> bool {
+    match stripe {
+        Stripe::Planned(_) => !quarantine.is_empty(),
+        Stripe::Gather(_)
+        | Stripe::Compute(_)
+        | Stripe::Log(_)
+        | Stripe::Commit(_)
+        | Stripe::Rewrite(_)
+        | Stripe::Record(_)
+        | Stripe::Flush(_) => false,
+    }
+}
