@@ -298,8 +298,8 @@ impl Host for MemoryHost {
                 assert!(self.absent.insert(member.0), "member {member:?} fails once");
             }
             Event::RangeLost { request, at, sectors } => self.lost.push((request, at, sectors)),
-            Event::MemberHung { .. } | Event::MemberQuiet { .. } => {
-                panic!("no command is abandoned");
+            Event::MemberHung { .. } | Event::MemberQuiet { .. } | Event::Quiesced => {
+                panic!("no command is abandoned, and nobody stops the engine");
             }
             Event::ArrayFailed
             | Event::BlockRewritten { .. }

@@ -610,7 +610,9 @@ impl Run<'_> {
                 hurt > 0 || self.engine.geometry().redundancy() == 0,
                 "there is something to compare"
             ),
-            Err(Failure::MemoryHeld { .. }) => panic!("no command is abandoned"),
+            Err(Failure::MemoryHeld { .. } | Failure::HandedBack | Failure::Interrupted) => {
+                panic!("no command is abandoned, and nobody stops the engine")
+            }
             // A check needs every block, those as well that a read would do without.
             Err(Failure::NotCompared { .. }) => {
                 assert!(matches!(waiting.kind, Kind::Check), "only a check compares");

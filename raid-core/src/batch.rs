@@ -45,6 +45,13 @@ pub(crate) enum Round {
     Refused(Batch, MemberIndex),
 }
 
+/// Whether the host took commands of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Nothing,
+    Something,
+}
+
 /// Whether a batch has more to come after a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
@@ -140,6 +147,17 @@ impl Batch {
             member_fault: self.member_fault,
             rejected_fault: self.rejected_fault,
         }
+    }
+
+    /// The same batch, of which nothing more is issued.
+    pub(crate) const fn withdrawn(self) -> Self {
+        Self { issue: MemberSet::NONE, ..self }
+    }
+
+    /// Whether a command to a member that is not lost was taken.
+    pub(crate) fn taken(&self, of: MemberSet, absent: MemberSet) -> Taken {
+        let taken = of.difference(self.issue).difference(absent);
+        if self.wait.is_empty() && taken.is_empty() { Taken::Nothing } else { Taken::Something }
     }
 
     /// Commands that have not ended.

@@ -358,6 +358,12 @@ pub enum Failure {
     ArrayFailed,
     /// There is nothing to compare: the array is degraded here, or has no redundancy.
     NothingToCompare,
+    /// The engine is quiesced. Nothing was written for this request: it can be started again, here
+    /// or elsewhere.
+    HandedBack,
+    /// The engine is quiesced. Part of this write is written and part was not begun: it can be
+    /// started again.
+    Interrupted,
     /// Nothing is lost, but a read that was abandoned may still fill the memory that this was to be
     /// read into ([`Loan::Held`]): read again, into other memory.
     MemoryHeld {
@@ -395,6 +401,12 @@ impl core::fmt::Display for Failure {
                  rewritten",
                 at.0
             ),
+            Self::HandedBack => {
+                f.write_str("not done, because the array is being stopped; nothing was written")
+            }
+            Self::Interrupted => {
+                f.write_str("done in part, because the array is being stopped; start it again")
+            }
             Self::MemoryHeld { at, .. } => write!(
                 f,
                 "an abandoned read may still fill the memory for sector {}; read again into other memory",
@@ -432,6 +444,9 @@ pub enum Event {
     },
     /// More members are lost than the redundancy makes up for: no more writes.
     ArrayFailed,
+    /// What [`Engine::quiesce`](crate::engine::Engine::quiesce) asked for is reached: nothing is in
+    /// flight but commands that were abandoned, and nothing is issued.
+    Quiesced,
     /// A block that could not be read was reconstructed and written back.
     BlockRewritten {
         /// The member that it lies on.

@@ -307,3 +307,27 @@ fn parity_that_may_not_agree_stands_in_for_nobody() {
         });
     }
 }
+
+#[test]
+fn a_stopped_array_is_clean_and_issues_nothing() {
+    for (layout, members) in layouts() {
+        let geometry = geometry(layout, members);
+        let bytes = (DATA_OFFSET.0 + CHUNK * ROWS) as usize * 512;
+        let mut devices: Vec<Ram> = (0..members).map(|_| Ram(vec![0; bytes])).collect();
+        with_array(geometry, &mut devices, None, |array| {
+            let bytes = vec![7; 40 * 512];
+            array.write(Lba(3), &bytes, Durability::Cached).unwrap();
+            array.stop().unwrap();
+            // Dirty on each member, then clean on each.
+            let records = &array.keeper().0;
+            let (dirty, clean) = records.split_at(usize::from(members));
+            assert_eq!(clean.len(), usize::from(members));
+            assert!(dirty.iter().all(|(_, it)| it.consistency != Consistency::Clean));
+            assert!(clean.iter().all(|(_, it)| it.consistency == Consistency::Clean));
+            let refused = Err(Error::Refused(Refusal::Quiesced));
+            assert_eq!(array.write(Lba(0), &bytes, Durability::Cached), refused);
+            assert_eq!(array.flush(), refused);
+            assert_eq!(array.read(Lba(0), &mut [0; 512]), refused);
+        });
+    }
+}

@@ -46,6 +46,9 @@ pub enum Refuses {
     EachOnce,
     /// While so many commands to the same device are in flight.
     Beyond(usize),
+    /// At all commands but those of these machines, by bits: the metadata writer is 0, and slots
+    /// count from 1.
+    AllBut(u64),
     /// At each command to a device until so many commands to others were taken.
     Until(DeviceIndex, usize),
 }
@@ -259,6 +262,25 @@ impl SimHost {
         })
     }
 
+    /// The machines that were last given a write, and then the metadata writer: for
+    /// [`Refuses::AllBut`].
+    #[must_use]
+    pub fn writing(&self) -> u64 {
+        let mut writing = 0_u64;
+        for entry in &self.trace {
+            let Entry::Taken(token, command) = entry else { continue };
+            let bit = 1 << machine(*token);
+            match command {
+                Command::Write { .. } => writing |= bit,
+                Command::Read { .. }
+                | Command::Flush { .. }
+                | Command::Record { .. }
+                | Command::Compute(_) => writing &= !bit,
+            }
+        }
+        if writing == 0 { 0 } else { writing | 1 }
+    }
+
     /// Entries of the trace but for refusals: what moved things on.
     #[must_use]
     pub fn moves(&self) -> usize {
@@ -428,6 +450,7 @@ impl SimHost {
         let refuse = match self.refuses {
             Refuses::Nothing => false,
             Refuses::Every(k) => self.offered.is_multiple_of(k),
+            Refuses::AllBut(machines) => machines >> machine(token) & 1 == 0,
             Refuses::EachOnce => {
                 let bits = token.to_bits();
                 let known = self.refused_once.contains(&bits);
@@ -450,6 +473,10 @@ impl SimHost {
         };
         if refuse { Err(Busy) } else { Ok(()) }
     }
+}
+
+fn machine(token: Token) -> u64 {
+    token.to_bits() >> 40
 }
 
 impl Host for SimHost {
@@ -525,6 +552,11 @@ impl Host for SimHost {
             Event::MemberQuiet { member } => {
                 assert!(self.lost.contains(member), "{member:?} was not lost");
                 assert!(!self.has_hung(member), "something hangs at {member:?}");
+            }
+            Event::Quiesced => {
+                assert!(self.queue.is_empty(), "at rest with commands in flight");
+                assert!(self.awaited().is_empty(), "at rest with commands in flight");
+                assert_eq!(self.unanswered(), 0, "at rest with requests unanswered");
             }
             Event::PassEnded { report, end: PassEnd::Finished } => match report.kind {
                 PassKind::Recovery => self.rebuilding = MemberSet::NONE,

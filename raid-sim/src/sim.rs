@@ -565,6 +565,7 @@ impl<'m> Sim<'m> {
                 | Event::ArrayFailed
                 | Event::MemberHung { .. }
                 | Event::MemberQuiet { .. }
+                | Event::Quiesced
                 | Event::BlockRewritten { .. }
                 | Event::NotCompared { .. }
                 | Event::BlockLocated { .. }

@@ -429,7 +429,8 @@ impl Names {
             Event::RangeLost { .. }
             | Event::PassEnded { .. }
             | Event::MemberHung { .. }
-            | Event::MemberQuiet { .. } => {}
+            | Event::MemberQuiet { .. }
+            | Event::Quiesced => {}
         }
     }
 }

@@ -67,7 +67,10 @@ impl Error {
         match failure {
             Failure::Unrecoverable { .. } | Failure::NotCompared { .. } => Self::Lost(text),
             Failure::ArrayFailed | Failure::NothingToCompare => Self::Refused(text),
-            Failure::Rejected { .. } | Failure::MemoryHeld { .. } => Self::Engine(text),
+            Failure::Rejected { .. }
+            | Failure::MemoryHeld { .. }
+            | Failure::HandedBack
+            | Failure::Interrupted => Self::Engine(text),
         }
     }
 

@@ -16,7 +16,9 @@ pub use device::{BlockDevice, Keeper};
 pub use md_keeper::{MdKeeper, MdSeat, MdSeats};
 pub use pass::{PassFailure, Watch};
 
-use crate::engine::{Engine, Memory, Progress, Refusal, Seat, SeatRefusal, Setup, SetupError};
+use crate::engine::{
+    Access, Engine, Memory, Progress, Refusal, Seat, SeatRefusal, Setup, SetupError,
+};
 use crate::geometry::Geometry;
 use crate::host::{Answer, Durability, Failure};
 use crate::io_limits::MemoryAlignment;
@@ -272,6 +274,21 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         self.engine.add_member(member, seat)
     }
 
+    /// Stops the array: all writes are durable, the array is on record as clean, and no command is
+    /// issued any more. What is asked for after that is refused, so drop it.
+    ///
+    /// # Errors
+    /// The array could not be marked clean. It is stopped all the same, as by a loss of power.
+    pub fn stop(&mut self) -> Result<(), Error> {
+        let marked = match self.engine.access() {
+            Access::ReadWrite => self.mark_clean(),
+            Access::ReadOnly => Ok(()),
+        };
+        self.engine.quiesce();
+        self.drive(CallerMemory::None)?;
+        marked
+    }
+
     fn each_part(
         &mut self,
         mut at: Lba,
@@ -296,8 +313,16 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
 
     /// Runs one request to its answer.
     fn run(&mut self, request: Request, caller: CallerMemory<'_, '_>) -> Result<Answer, Error> {
-        let (lane, members) = self.lanes()?;
         self.engine.start(request)?;
+        self.drive(caller)?.ok_or(Error::Stalled)?.map_err(Error::Failed)
+    }
+
+    /// Goes on until there is nothing left to do. The answer that came.
+    fn drive(
+        &mut self,
+        caller: CallerMemory<'_, '_>,
+    ) -> Result<Option<Result<Answer, Failure>>, Error> {
+        let (lane, members) = self.lanes()?;
         let mut host = CallHost::new(&mut self.parts, caller, lane, members);
         // Every round delivers a completion at least, and of those a request needs a bounded
         // number. What it set off besides, as the record of a lost member, is seen to its end as
@@ -311,7 +336,7 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
                 | (Progress::More, Reported::Nothing | Reported::Something) => {}
             }
         }
-        host.take_answer().ok_or(Error::Stalled)?.map_err(Error::Failed)
+        Ok(host.take_answer())
     }
 }
 

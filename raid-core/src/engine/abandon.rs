@@ -270,6 +270,7 @@ pub(super) fn must_move(stripe: &Stripe, quarantine: &Quarantine) -> bool {
         | Stripe::Commit(_)
         | Stripe::Rewrite(_)
         | Stripe::Record(_)
-        | Stripe::Flush(_) => false,
+        | Stripe::Flush(_)
+        | Stripe::Withdrawn(_) => false,
     }
 }

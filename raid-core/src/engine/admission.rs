@@ -15,6 +15,7 @@ use crate::stripe::{Ending, Flush, Origin, Planned, Record, Stripe, Work};
 use crate::units::{Lba, MemberIndex, Sectors};
 
 use super::overlap::{Claim, Turn};
+use super::quiesce::Running;
 
 /// Why a request is not taken in. Nothing has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub enum Refusal {
         /// The member.
         member: MemberIndex,
     },
+    /// The engine is brought to rest. Try again after [`Engine::resume`].
+    Quiesced,
 }
 
 impl core::fmt::Display for Refusal {
@@ -81,6 +84,7 @@ impl core::fmt::Display for Refusal {
                 "parity is not known to agree with the data, so it cannot stand in for member {}",
                 member.0
             ),
+            Self::Quiesced => f.write_str("the array is stopped or being stopped"),
         }
     }
 }
@@ -113,6 +117,10 @@ impl Engine<'_> {
     /// # Errors
     /// Why it is not taken in; nothing has happened.
     pub fn start(&mut self, request: Request) -> Result<RequestId, Refusal> {
+        match self.running {
+            Running::Serving => {}
+            Running::Quiescing | Running::Quiesced => return Err(Refusal::Quiesced),
+        }
         let writes = match request.kind {
             RequestKind::Read | RequestKind::Check => Access::ReadOnly,
             RequestKind::Write(_) | RequestKind::WriteZeroes(_) | RequestKind::MarkClean => {
@@ -190,6 +198,10 @@ impl Engine<'_> {
 
     /// Begins one operation of the request that came first, if there is a slot for it.
     pub(super) fn admit(&mut self, host: &mut impl Host) -> Admitted {
+        match self.running {
+            Running::Serving => {}
+            Running::Quiescing | Running::Quiesced => return self.hand_back(host),
+        }
         if self.slots.is_full() {
             return Admitted::Nothing;
         }
@@ -310,7 +322,7 @@ impl Engine<'_> {
         }
     }
 
-    fn cut_up(&mut self, id: RequestId) {
+    pub(super) fn cut_up(&mut self, id: RequestId) {
         if let Some(progress) = self.requests.get(id) {
             progress.cursor = Cursor::End;
         }

@@ -1,5 +1,6 @@
 //! Background passes: when they start, how their pieces get slots, and what follows when one ends.
 
+use super::quiesce::Running;
 use super::slots::Occupant;
 use super::{Engine, Stepped};
 use crate::array::{Access, Dirty, Fate, Seat, SeatRefusal};
@@ -37,6 +38,10 @@ impl Engine<'_> {
     /// # Errors
     /// Why it is not started; nothing has happened.
     pub fn start_pass(&mut self, kind: PassKind) -> Result<(), PassRefusal> {
+        match self.running {
+            Running::Serving => {}
+            Running::Quiescing | Running::Quiesced => return Err(PassRefusal::Quiesced),
+        }
         let halted_at = match self.pass {
             Pass::Idle => None,
             Pass::Rest(Rest { report, .. }) => {
@@ -352,7 +357,7 @@ impl Engine<'_> {
             (Outcome::Failed(Trouble::Rejected(_)), _) => Follows::Halt(StopReason::Rejected),
             (Outcome::Failed(Trouble::ArrayFailed), _) => Follows::Halt(StopReason::ArrayFailed),
             // A piece names no requester's memory.
-            (Outcome::Failed(Trouble::MemoryHeld), _) => Follows::Park,
+            (Outcome::Failed(Trouble::MemoryHeld | Trouble::HandedBack), _) => Follows::Park,
         }
     }
 

@@ -8,6 +8,7 @@ mod abandon;
 mod admission;
 mod background;
 mod overlap;
+mod quiesce;
 mod requests;
 mod settle;
 mod slots;
@@ -31,7 +32,8 @@ use crate::pass::Pass;
 use crate::stripe::{Awaits, Next, Ports};
 use crate::units::{Generation, MemberIndex, Sectors};
 use abandon::Abandoned;
-use overlap::Overlaps;
+use overlap::{Overlaps, Turn};
+use quiesce::Running;
 use requests::Requests;
 use slots::{Occupant, Slots};
 
@@ -58,6 +60,7 @@ pub struct Engine<'m> {
     overlaps: Overlaps,
     pass: Pass,
     abandoned: Abandoned,
+    running: Running,
     /// What operations that wait for a record were last told.
     told: (Generation, Fate),
 }
@@ -104,6 +107,7 @@ impl<'m> Engine<'m> {
             overlaps: Overlaps::new(),
             pass: Pass::Idle,
             abandoned: Abandoned::NONE,
+            running: Running::Serving,
         })
     }
 
@@ -135,6 +139,12 @@ impl<'m> Engine<'m> {
     #[must_use]
     pub const fn fate(&self) -> Fate {
         self.array.fate()
+    }
+
+    /// Whether members may be written.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        self.array.access()
     }
 
     /// The event count of the last metadata that may be on a member.
@@ -228,6 +238,10 @@ impl<'m> Engine<'m> {
             match self.admit(host) {
                 admission::Admitted::Something => steps = steps.saturating_add(1),
                 admission::Admitted::Nothing => {
+                    match self.come_to_rest(host) {
+                        Stepped::Moved => return Progress::Idle,
+                        Stepped::Refused(_) | Stepped::Nothing => {}
+                    }
                     return blocked.or(writer_refused).map_or(Progress::Idle, Progress::HostBusy);
                 }
             }
@@ -236,6 +250,9 @@ impl<'m> Engine<'m> {
     }
 
     fn step_writer(&mut self, host: &mut impl Host) -> Stepped {
+        if let admission::Admitted::Nothing = self.writer_may_step() {
+            return Stepped::Nothing;
+        }
         match (self.array.fate(), self.array.access(), self.array.writer.need()) {
             (Fate::Serving, Access::ReadWrite, Need::Step) => {}
             (Fate::Serving | Fate::Failed, Access::ReadOnly | Access::ReadWrite, _) => {
@@ -284,7 +301,12 @@ impl<'m> Engine<'m> {
         let Some(slot) = self.slots.get(index) else { return Stepped::Nothing };
         let Occupant::Operation { stripe, claim } = slot.occupant else { return Stepped::Moved };
         let quarantine = slot.quarantine;
-        if abandon::must_move(&stripe, &quarantine) {
+        let serving = self.running == Running::Serving;
+        if serving && claim.turn() == Turn::Later {
+            // It was to be handed back, but the engine was resumed: its turn is still to come.
+            return Stepped::Moved;
+        }
+        if serving && abandon::must_move(&stripe, &quarantine) {
             let operation = slot.occupant;
             self.slots.move_on(index, operation);
             return Stepped::Moved;
@@ -293,7 +315,8 @@ impl<'m> Engine<'m> {
         let epoch = slot.epoch;
         let mut ports = Ports { array: &mut self.array, host, slot: index, epoch, retries };
         let before = cfg!(debug_assertions).then(|| stripe.rank(ports.array));
-        match stripe.step(&mut ports) {
+        let next = if serving { stripe.step(&mut ports) } else { stripe.quiesce(&mut ports) };
+        match next {
             Next::Enter(next) if let Some(ending) = quarantine.ends(&stripe, &next) => {
                 self.end(index, claim, ending, host);
             }

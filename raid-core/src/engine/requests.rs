@@ -36,6 +36,14 @@ pub(super) struct Progress {
     pub(super) pieces: u16,
     pub(super) failure: Option<Failure>,
     pub(super) compared: Compared,
+    pub(super) extent: Extent,
+}
+
+/// Whether a write may have changed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Extent {
+    Nothing,
+    Begun,
 }
 
 /// What the check of a request has found.
@@ -121,6 +129,9 @@ impl<'m> Requests<'m> {
             Cursor::Start | Cursor::Row(..) | Cursor::Linear(_) | Cursor::End => return None,
         }
         let answer = match (progress.failure, progress.compared) {
+            (Some(Failure::HandedBack), _) if progress.extent == Extent::Begun => {
+                Err(Failure::Interrupted)
+            }
             (Some(failure), _) => Err(failure),
             (None, Compared::No) => Ok(Answer::Done),
             (None, Compared::Mismatches(mismatched_sectors)) => {
@@ -185,7 +196,8 @@ impl RequestSlot {
 
 impl Progress {
     pub(super) const fn new(request: Request, compared: Compared) -> Self {
-        Self { request, cursor: Cursor::Start, pieces: 0, failure: None, compared }
+        let extent = Extent::Nothing;
+        Self { request, cursor: Cursor::Start, pieces: 0, failure: None, compared, extent }
     }
 
     /// Keeps the first failure among those that say the most.
@@ -203,6 +215,8 @@ const fn weight(failure: &Failure) -> u8 {
         Failure::Unrecoverable { .. } | Failure::NotCompared { .. } => 0,
         // It was as well, but what was read is not to be relied on.
         Failure::MemoryHeld { .. } => 1,
-        Failure::Rejected { .. } | Failure::ArrayFailed | Failure::NothingToCompare => 2,
+        // Of the rest nothing is known.
+        Failure::HandedBack | Failure::Interrupted => 2,
+        Failure::Rejected { .. } | Failure::ArrayFailed | Failure::NothingToCompare => 3,
     }
 }

@@ -2,10 +2,11 @@
 
 use super::Engine;
 use super::overlap::Claim;
-use super::requests::Compared;
+use super::requests::{Compared, Extent};
 use super::slots::Occupant;
 use crate::host::{Event, Failure, Host, RequestId, SlotIndex};
 use crate::members::MemberSet;
+use crate::plan::Operation;
 use crate::rectangle::Span;
 use crate::stripe::{Ending, Origin, Outcome, Planned, Trouble, Work};
 use crate::units::{FAULT_UNIT, Lba, Sectors};
@@ -89,6 +90,7 @@ impl Engine<'_> {
                 trouble @ (Trouble::Rejected(_)
                 | Trouble::ArrayFailed
                 | Trouble::NothingToCompare
+                | Trouble::HandedBack
                 | Trouble::MemoryHeld
                 | Trouble::NotCompared),
             ) => {
@@ -98,7 +100,13 @@ impl Engine<'_> {
                 Some(failure(trouble, at.unwrap_or_default(), now.sectors))
             }
         };
-        if let (Some(failure), Some(progress)) = (failure, self.requests.get(request)) {
+        let Some(progress) = self.requests.get(request) else { return };
+        match (work.operation, outcome) {
+            (_, Outcome::Failed(Trouble::HandedBack))
+            | (Operation::Read(_) | Operation::Check | Operation::Sync(_), _) => {}
+            (Operation::Write(..), _) => progress.extent = Extent::Begun,
+        }
+        if let Some(failure) = failure {
             progress.fail(failure);
         }
     }
@@ -143,6 +151,7 @@ const fn failure(trouble: Trouble, at: Lba, sectors: Sectors) -> Failure {
         Trouble::Rejected(fault) => Failure::Rejected { fault },
         Trouble::ArrayFailed => Failure::ArrayFailed,
         Trouble::NothingToCompare => Failure::NothingToCompare,
+        Trouble::HandedBack => Failure::HandedBack,
         Trouble::MemoryHeld => Failure::MemoryHeld { at, sectors },
         Trouble::NotCompared => Failure::NotCompared { at, sectors },
     }
@@ -159,6 +168,7 @@ fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
             Trouble::Rejected(_)
             | Trouble::ArrayFailed
             | Trouble::NothingToCompare
+            | Trouble::HandedBack
             | Trouble::MemoryHeld,
         ) => None,
     }

@@ -123,6 +123,16 @@ impl Writer {
         self.events
     }
 
+    /// Members to whom a command is in flight.
+    pub(crate) const fn in_flight(&self) -> MemberSet {
+        match self.state {
+            State::Idle => MemberSet::NONE,
+            State::Barrier(flight) | State::Write(flight) | State::Seal(flight) => {
+                flight.io.in_flight()
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn need(&self) -> Need {
         match self.state {

@@ -131,6 +131,8 @@ pub enum PassRefusal {
     OneParity,
     /// A member is missing, or not rebuilt: rebuild it first.
     Degraded,
+    /// The engine is brought to rest.
+    Quiesced,
 }
 
 impl core::fmt::Display for PassRefusal {
@@ -143,6 +145,7 @@ impl core::fmt::Display for PassRefusal {
             Self::NothingToDo => "there is nothing to do: no member to rebuild, nothing to resync",
             Self::NoRedundancy => "the level keeps nothing to compare",
             Self::OneParity => "only two parities tell which block is wrong; repair without that",
+            Self::Quiesced => "the array is stopped or being stopped",
             Self::Degraded => "a member is missing or not rebuilt; rebuild it first",
         })
     }
@@ -243,6 +246,14 @@ impl Pass {
             | Self::Walk(walk)
             | Self::Drain(Drain { walk, .. }) => Some(walk),
             Self::Idle | Self::Settle(_) | Self::Rest(_) => None,
+        }
+    }
+
+    /// Whether all that is missing to its end is a record.
+    pub(crate) const fn is_settling(&self) -> bool {
+        match self {
+            Self::Settle(_) => true,
+            Self::Idle | Self::Fence(_) | Self::Walk(_) | Self::Drain(_) | Self::Rest(_) => false,
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) struct Compute {
     plan: Plan,
     /// The number of the job that is to be run, or runs.
     number: u8,
-    call: Call,
+    pub(super) call: Call,
 }
 
 /// Where a single command is.

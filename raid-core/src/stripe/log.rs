@@ -9,7 +9,7 @@ use crate::units::Generation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Log {
     pub(super) work: Work,
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) until: Generation,
 }
 

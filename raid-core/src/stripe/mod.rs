@@ -21,6 +21,7 @@ mod flush;
 mod gather;
 mod log;
 mod planned;
+mod quiesce;
 mod record;
 mod work;
 
@@ -30,6 +31,7 @@ pub(crate) use flush::Flush;
 pub(crate) use gather::Gather;
 pub(crate) use log::Log;
 pub(crate) use planned::Planned;
+pub(crate) use quiesce::Withdrawn;
 pub(crate) use record::{Ending, Record};
 pub(crate) use work::{Origin, Outcome, Trouble, Work};
 
@@ -52,6 +54,7 @@ pub(crate) enum Stripe {
     Rewrite(Rewrite),
     Record(Record),
     Flush(Flush),
+    Withdrawn(Withdrawn),
 }
 
 /// What a transition leads to. There is no fifth answer.
@@ -111,6 +114,7 @@ impl Stripe {
             Self::Rewrite(state) => state.step(ports),
             Self::Record(state) => state.step(ports),
             Self::Flush(state) => state.step(ports),
+            Self::Withdrawn(state) => state.step(ports),
         }
     }
 
@@ -124,6 +128,7 @@ impl Stripe {
             Self::Gather(state) => state.io.settle(member, completion),
             Self::Commit(state) => state.io.settle(member, completion),
             Self::Flush(state) => state.io.settle(member, completion),
+            Self::Withdrawn(state) => state.io.settle(member, completion),
             Self::Compute(state) => state.settle(member, completion),
             Self::Rewrite(state) => state.settle(member, completion),
             Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
@@ -140,8 +145,8 @@ impl Stripe {
             Some(work.buffers(slot).after(&work.now(), member, plan.block))
         };
         match self {
-            Self::Gather(state) => {
-                Ok(Some(state.work.buffers(slot).before(&state.work.now(), member)))
+            Self::Gather(Gather { work, .. }) | Self::Withdrawn(Withdrawn { work, .. }) => {
+                Ok(Some(work.buffers(slot).before(&work.now(), member)))
             }
             Self::Commit(state) => Ok(after(&state.work, &state.plan)),
             Self::Rewrite(state) => Ok(after(&state.work, &state.plan)),
@@ -160,7 +165,8 @@ impl Stripe {
             | Self::Compute(_)
             | Self::Commit(_)
             | Self::Rewrite(_)
-            | Self::Flush(_) => Awaits::Completions,
+            | Self::Flush(_)
+            | Self::Withdrawn(_) => Awaits::Completions,
         }
     }
 
@@ -175,6 +181,7 @@ impl Stripe {
             Self::Rewrite(state) => Some(&state.work),
             Self::Record(state) => state.ending.work(),
             Self::Flush(state) => state.ending.work(),
+            Self::Withdrawn(state) => Some(&state.work),
         }
     }
 
@@ -190,6 +197,7 @@ impl Stripe {
             Self::Rewrite(state) => (0, 2, state.open()),
             Self::Flush(state) => (0, 1, state.io.open()),
             Self::Record(_) => (0, 0, 1),
+            Self::Withdrawn(state) => (0, 0, state.io.open()),
         };
         Rank { pieces: self.work().map_or(0, Work::pieces_left), losable, state, open }
     }

@@ -59,6 +59,8 @@ pub(crate) enum Trouble {
     NothingToCompare,
     /// A block could not be read, so it was not compared with the others.
     NotCompared,
+    /// The engine is being quiesced, and nothing was written.
+    HandedBack,
     /// A read that was abandoned may still fill the requester's memory.
     MemoryHeld,
 }

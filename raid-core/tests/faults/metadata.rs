@@ -75,6 +75,8 @@ fn with_failing(
                 Failure::Rejected { .. }
                 | Failure::NothingToCompare
                 | Failure::MemoryHeld { .. }
+                | Failure::HandedBack
+                | Failure::Interrupted
                 | Failure::NotCompared { .. },
             ) => false,
         });

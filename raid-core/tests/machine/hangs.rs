@@ -144,6 +144,7 @@ fn judge_events(sim: &Sim<'_>, lost: MemberSet) {
             | Event::MemberFailed { .. }
             | Event::MemberQuiet { .. }
             | Event::ArrayFailed
+            | Event::Quiesced
             | Event::BlockRewritten { .. }
             | Event::PassEnded { .. }
             | Event::NotCompared { .. }

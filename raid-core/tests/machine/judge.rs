@@ -75,6 +75,8 @@ fn assert_named(failure: Failure, at: u64, sectors: u64) {
         Failure::Rejected { .. }
         | Failure::NothingToCompare
         | Failure::MemoryHeld { .. }
+        | Failure::HandedBack
+        | Failure::Interrupted
         | Failure::NotCompared { .. } => {
             panic!("unexpected failure: {failure}")
         }
@@ -140,6 +142,7 @@ pub(crate) fn named_lost(sim: &Sim<'_>, answer: &Answered) -> Vec<u64> {
             | Event::ArrayFailed
             | Event::MemberHung { .. }
             | Event::MemberQuiet { .. }
+            | Event::Quiesced
             | Event::BlockRewritten { .. }
             | Event::PassEnded { .. }
             | Event::NotCompared { .. }
@@ -170,6 +173,8 @@ pub(crate) fn read(
             | Failure::Rejected { .. }
             | Failure::NothingToCompare
             | Failure::MemoryHeld { .. }
+            | Failure::HandedBack
+            | Failure::Interrupted
             | Failure::NotCompared { .. }),
         ) => panic!("unexpected failure: {failure}"),
     }

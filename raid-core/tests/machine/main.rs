@@ -19,5 +19,6 @@ mod hangs;
 mod judge;
 mod media;
 mod orders;
+mod quiesce;
 mod reads;
 mod writes;

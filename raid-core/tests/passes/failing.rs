@@ -19,6 +19,7 @@ fn stops(sim: &Sim<'_>) -> Vec<PassEnd> {
         | Event::ArrayFailed
         | Event::MemberHung { .. }
         | Event::MemberQuiet { .. }
+        | Event::Quiesced
         | Event::BlockRewritten { .. }
         | Event::NotCompared { .. }
         | Event::BlockLocated { .. }
