@@ -543,7 +543,7 @@ impl Run<'_> {
                 self.waiting.push(Waiting { id, kind, at, sectors });
                 Some(id)
             }
-            Err(Refusal::Busy) => {
+            Err(Refusal::Busy(_)) => {
                 assert!(!self.waiting.is_empty(), "no request is alive, and there is no room");
                 None
             }

@@ -46,6 +46,8 @@ pub enum Refuses {
     EachOnce,
     /// While so many commands to the same device are in flight.
     Beyond(usize),
+    /// At those of the first 64 commands offered whose bits are set.
+    First(u64),
     /// At all commands but those of these machines, by bits: the metadata writer is 0, and slots
     /// count from 1.
     AllBut(u64),
@@ -450,6 +452,8 @@ impl SimHost {
         let refuse = match self.refuses {
             Refuses::Nothing => false,
             Refuses::Every(k) => self.offered.is_multiple_of(k),
+            Refuses::First(bits) => u32::try_from(self.offered - 1)
+                .is_ok_and(|it| bits.checked_shr(it).unwrap_or(0) & 1 == 1),
             Refuses::AllBut(machines) => machines >> machine(token) & 1 == 0,
             Refuses::EachOnce => {
                 let bits = token.to_bits();

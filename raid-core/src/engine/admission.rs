@@ -21,8 +21,8 @@ use super::quiesce::Running;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Every request slot is in use. Try again after the next answer.
-    Busy,
+    /// Every request slot is in use. Try again when one is free.
+    Busy(Frees),
     /// The range is empty or does not lie in the array. The requester's to mend.
     Range {
         /// The size of the array.
@@ -62,10 +62,24 @@ pub enum Refusal {
     Quiesced,
 }
 
+/// What frees a request slot next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frees {
+    /// The answer to a request, unless it comes with [`Loan::Held`](crate::host::Loan::Held).
+    Answer,
+    /// [`Host::memory_returned`]: every request is answered, and abandoned commands hold its memory.
+    MemoryReturned,
+}
+
 impl core::fmt::Display for Refusal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Busy => f.write_str("all requests are in use; try again after the next answer"),
+            Self::Busy(Frees::Answer) => {
+                f.write_str("all requests are in use; try again after the next answer")
+            }
+            Self::Busy(Frees::MemoryReturned) => f.write_str(
+                "abandoned commands hold the memory of all requests; try again when some is returned",
+            ),
             Self::Range { size } => {
                 write!(f, "the range is empty or leaves the array, which has {} sectors", size.0)
             }
@@ -152,7 +166,7 @@ impl Engine<'_> {
             | RequestKind::WriteZeroes(_) => self.range_is_served(request.at, request.sectors)?,
         }
         let request = request.widened(self.array.geometry());
-        self.requests.push(Progress::new(request, compared)).ok_or(Refusal::Busy)
+        self.requests.push(Progress::new(request, compared)).map_err(Refusal::Busy)
     }
 
     /// Takes a member out of use for good, as if it had failed. Calls nothing back: the record of it

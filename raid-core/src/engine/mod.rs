@@ -16,7 +16,7 @@ mod slots;
 pub use crate::array::{Access, Dirty, Fate, ReadsFrom, Seat, SeatRefusal, Setup, SetupError};
 pub use crate::host::Blocked;
 pub use crate::pass::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, StopReason};
-pub use admission::Refusal;
+pub use admission::{Frees, Refusal};
 pub use requests::RequestSlot;
 pub use slots::{SLOT_BYTES_MAX, Slot};
 

@@ -4,6 +4,8 @@ use crate::host::{Answer, Failure, Loan, RequestId};
 use crate::request::{Cursor, Request};
 use crate::units::Sectors;
 
+use super::admission::Frees;
+
 /// Memory for one request. The host lends as many as it wants requests at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestSlot {
@@ -76,11 +78,13 @@ impl<'m> Requests<'m> {
         Self { storage, free, first: None, last: None, returned: None }
     }
 
-    /// Takes in a request, behind all others. `None` if there is no slot.
+    /// Takes in a request, behind all others. Where there is no slot, what frees one.
     #[inline]
-    pub(super) fn push(&mut self, progress: Progress) -> Option<RequestId> {
-        let index = self.free?;
-        let slot = self.storage.get_mut(usize::from(index))?;
+    pub(super) fn push(&mut self, progress: Progress) -> Result<RequestId, Frees> {
+        let Some(index) = self.free else { return Err(self.frees()) };
+        let Some(slot) = self.storage.get_mut(usize::from(index)) else {
+            return Err(Frees::Answer);
+        };
         self.free = slot.next.take();
         slot.occupant = Occupant::Alive(progress);
         let id = RequestId { index, epoch: slot.epoch };
@@ -92,7 +96,16 @@ impl<'m> Requests<'m> {
                 }
             }
         }
-        Some(id)
+        Ok(id)
+    }
+
+    /// What frees the next slot.
+    fn frees(&self) -> Frees {
+        let alive = self.storage.iter().any(|slot| match &slot.occupant {
+            Occupant::Alive(_) => true,
+            Occupant::Answered | Occupant::Nobody => false,
+        });
+        if alive { Frees::Answer } else { Frees::MemoryReturned }
     }
 
     /// The request that is being cut.

@@ -2,10 +2,11 @@
 //! dead soon or late. While they hang, reads fill their memory with garbage, and writes land at the
 //! end.
 
-use raid_core::engine::Fate;
+use raid_core::engine::{Dirty, Fate, Frees, PassKind, Refusal};
 use raid_core::geometry::Spread;
 use raid_core::host::{Event, Failure, Fault, Loan};
 use raid_core::members::MemberSet;
+use raid_core::metadata::Consistency;
 use raid_core::request::Stability;
 use raid_core::units::{MemberIndex, Sectors};
 use raid_sim::device::RamDevice;
@@ -296,4 +297,68 @@ fn doubled_late_and_forged_reports_of_abandoned_commands_change_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn a_request_slot_whose_memory_is_held_is_free_when_the_memory_is_returned() {
+    let blueprint = Blueprint { requests: 1, slots: 2, ..arrays::raid1(2) };
+    let content = arrays::content(blueprint.size(), 1);
+    let mut lent = Lent::to(&blueprint);
+    let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&content));
+    let write =
+        || Wish::Write { at: 0, bytes: content[..8 * 512].to_vec(), stability: Stability::Stable };
+    sim.request(write());
+    // The next write to a member.
+    sim.host.hangs = vec![sim.host.commands().filter(|it| it.device().is_some()).count()];
+    let answer = sim.request(write());
+    assert!(answer.result.is_ok() && answer.loan == Loan::Held);
+    assert_eq!(sim.start(write()), Err(Refusal::Busy(Frees::MemoryReturned)));
+    sim.die_all();
+    assert!(sim.request(write()).result.is_ok());
+}
+
+#[test]
+fn a_command_may_hang_while_a_pass_is_at_work() {
+    for (kind, consistency) in [
+        (PassKind::Check, Consistency::Clean),
+        (PassKind::Resync, Consistency::InSyncTo(Sectors(0))),
+    ] {
+        for blueprint in [arrays::raid6(4), arrays::raid1(3), arrays::raid10(2, 1, Spread::Zones)] {
+            for background in [1, 2] {
+                let blueprint = Blueprint {
+                    consistency,
+                    background,
+                    dirty: Dirty::Force,
+                    slots: 2,
+                    ..blueprint.clone()
+                };
+                let mut hang = 0;
+                while with_pass(&blueprint, kind, hang) {
+                    hang += 1;
+                }
+                assert!(hang > 20, "{hang}");
+            }
+        }
+    }
+}
+
+/// A pass and a write with a command hanging. Whether there were so many commands.
+fn with_pass(blueprint: &Blueprint, kind: PassKind, hang: usize) -> bool {
+    let mut model = arrays::content(blueprint.size(), 1);
+    let mut lent = Lent::to(blueprint);
+    let mut sim = Sim::made(blueprint, &mut lent, blueprint.devices(&model));
+    sim.host.waits = Waits::ForItsOwn;
+    sim.host.hangs = vec![hang];
+    sim.engine.start_pass(kind).unwrap();
+    let bytes = vec![hang.to_le_bytes()[0]; 24 * 512];
+    model[5 * 512..29 * 512].copy_from_slice(&bytes);
+    sim.start(Wish::Write { at: 5, bytes, stability: Stability::Volatile }).unwrap();
+    sim.run();
+    assert!(sim.host.answers.iter().all(|answer| answer.result.is_ok()), "{hang}");
+    assert!(sim.pass_ended().is_some(), "the pass ended, {hang}");
+    let hung = !sim.host.hung().is_empty();
+    sim.die_all();
+    assert_eq!(hung, !sim.host.lost().is_empty());
+    judge::holds(blueprint, &sim.host.devices, sim.host.lost(), &model);
+    hung
 }

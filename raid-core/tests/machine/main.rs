@@ -19,6 +19,7 @@ mod hangs;
 mod judge;
 mod media;
 mod orders;
+mod pools;
 mod quiesce;
 mod reads;
 mod writes;

@@ -1,12 +1,14 @@
 //! Coming to rest at every point of a session: whatever is in flight, refused, failing or hung.
 
-use raid_core::engine::{Access, Fate, Refusal};
+use raid_core::engine::{Access, Fate, Halt, PassEnd, PassKind, PassRefusal, Refusal};
 use raid_core::geometry::Spread;
 use raid_core::host::{Command, Event, Failure, Fault, RequestId};
 use raid_core::members::MemberSet;
+use raid_core::metadata::Consistency;
 use raid_core::request::Stability;
-use raid_core::units::FAULT_UNIT;
+use raid_core::units::{FAULT_UNIT, Sectors};
 use raid_sim::host::{Refuses, Waits};
+use raid_sim::order::Random;
 use raid_sim::rules::{Action, Rule};
 use raid_sim::sim::{Blueprint, Lent, Patience, Sim, Turn, Wish};
 
@@ -236,8 +238,6 @@ fn a_busy_host_gets_back_what_it_did_not_take() {
 
 #[test]
 fn a_read_only_array_writes_nothing_whatever_its_metadata_says() {
-    use raid_core::metadata::Consistency;
-    use raid_core::units::Sectors;
     for consistency in [Consistency::Clean, Consistency::InSyncTo(Sectors(0))] {
         for lost in [MemberSet::NONE, MemberSet::only(raid_core::units::MemberIndex(1))] {
             let blueprint = Blueprint {
@@ -262,4 +262,85 @@ fn a_read_only_array_writes_nothing_whatever_its_metadata_says() {
             }));
         }
     }
+}
+
+#[test]
+fn an_engine_may_be_resumed_before_it_is_at_rest() {
+    // Writes of one unit each, many to the same place: what was answered is there, in the order in
+    // which it was started, and nothing of what was handed back.
+    for blueprint in [arrays::raid5(4), arrays::raid1(2), arrays::raid6(4)] {
+        for seed in 0..60 {
+            let blueprint = Blueprint { requests: 6, slots: 4, ..blueprint.clone() };
+            let mut random = Random::new(seed);
+            let mut model = arrays::content(blueprint.size(), 1);
+            let mut lent = Lent::to(&blueprint);
+            let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&model));
+            sim.host.waits = Waits::ForItsOwn;
+            sim.order = arrays::order(seed);
+            sim.budget = 1 + u32::try_from(random.below(8)).unwrap();
+            let mut started = Vec::new();
+            for _ in 0..200 {
+                let at = random.below(4) * 8;
+                let mut bytes = vec![0; 8 * 512];
+                random.fill(&mut bytes);
+                let stability = Stability::Stable;
+                if let Ok(id) = sim.start(Wish::Write { at, bytes: bytes.clone(), stability }) {
+                    started.push((id, at, bytes));
+                }
+                match random.below(6) {
+                    0 => sim.engine.quiesce(),
+                    1 | 2 => sim.engine.resume(),
+                    _ => {
+                        sim.turn();
+                    }
+                }
+            }
+            sim.engine.resume();
+            sim.run();
+            let handed_back = |id: &RequestId| {
+                let answer = sim.host.answers.iter().find(|answer| answer.request == *id);
+                answer.unwrap().result == Err(Failure::HandedBack)
+            };
+            let (back, done): (Vec<_>, Vec<_>) =
+                started.iter().partition(|(id, ..)| handed_back(id));
+            assert!(!back.is_empty() && !done.is_empty());
+            for (_, at, bytes) in done {
+                overlay(&mut model, bytes, *at);
+            }
+            judge::holds(&blueprint, &sim.host.devices, sim.host.lost(), &model);
+        }
+    }
+}
+
+#[test]
+fn a_pass_is_parked_and_goes_on_from_there() {
+    let blueprint = Blueprint {
+        background: 2,
+        consistency: Consistency::InSyncTo(Sectors(0)),
+        ..arrays::raid5(4)
+    };
+    let content = arrays::content(blueprint.size(), 1);
+    let mut turns = 0;
+    loop {
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&content));
+        sim.engine.start_pass(PassKind::Resync).unwrap();
+        for _ in 0..turns {
+            sim.turn();
+        }
+        if sim.pass_ended().is_some() {
+            break;
+        }
+        to_rest(&mut sim);
+        assert_eq!(sim.engine.start_pass(PassKind::Resync), Err(PassRefusal::Quiesced));
+        sim.engine.resume();
+        sim.run();
+        if let Some((_, PassEnd::Halted(halt))) = sim.pass_ended() {
+            assert_eq!(halt, Halt::Parked);
+            assert_eq!(sim.pass(PassKind::Resync).1, PassEnd::Finished);
+        }
+        judge::holds(&blueprint, &sim.host.devices, MemberSet::NONE, &content);
+        turns += 1;
+    }
+    assert!(turns > 20, "{turns}");
 }
