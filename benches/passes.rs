@@ -27,7 +27,7 @@ use raid_core::engine::{
 };
 use raid_core::geometry::{Geometry, Layout, ParityGeometry, Raid6Layout, Role, Row, Shape};
 use raid_core::host::{
-    Answer, Buffer, Busy, Command, Completion, Event, Failure, Host, RequestId, Token,
+    Answer, Buffer, Busy, Command, Completion, Event, Failure, Host, Loan, RequestId, Token,
 };
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberState;
@@ -126,7 +126,7 @@ impl Host for RamHost<'_> {
         Ok(())
     }
 
-    fn answer(&mut self, _: RequestId, _: Result<Answer, Failure>) {}
+    fn answer(&mut self, _: RequestId, _: Result<Answer, Failure>, _: Loan) {}
 
     fn note(&mut self, event: Event) {
         if let Event::PassEnded { end, .. } = event {
