@@ -7,9 +7,18 @@ use crate::arch::lanes::Lane;
 use crate::vector::{Tile, Vector, Window};
 
 /// What the blocks in a window add up to.
+#[derive(Clone, Copy)]
 pub(crate) struct Sums<V, const N: usize> {
     pub(crate) p: Tile<V, N>,
     pub(crate) q: Tile<V, N>,
+}
+
+impl<V: Vector, const N: usize> Sums<V, N> {
+    /// What no blocks add up to.
+    #[inline(always)]
+    pub(crate) fn nothing(proof: V::Proof) -> Self {
+        Self { p: Tile::zero(proof), q: Tile::zero(proof) }
+    }
 }
 
 /// A summand: one column of it at a time.
@@ -67,17 +76,39 @@ pub(crate) trait Rule<'c, V: Vector, T> {
     fn sums<W: Window<'c, N>, const N: usize>(proof: V::Proof, items: &[T], at: &W) -> Sums<V, N>;
 }
 
+/// A rule by which items may be summed group after group, the last group of a list first.
+pub(crate) trait Grouping<'c, V: Vector, T>: Rule<'c, V, T> {
+    /// The sums with one more group.
+    fn more<W: Window<'c, N>, const N: usize>(
+        proof: V::Proof,
+        sums: Sums<V, N>,
+        items: &[T],
+        at: &W,
+    ) -> Sums<V, N>;
+}
+
 /// P alone; Q stays zero.
 pub(crate) struct Plain;
 
 impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, B> for Plain {
     #[inline(always)]
     fn sums<W: Window<'c, N>, const N: usize>(proof: V::Proof, items: &[B], at: &W) -> Sums<V, N> {
-        let Sums { mut p, q } = nothing::<V, N>(proof);
+        Self::more(proof, Sums::nothing(proof), items, at)
+    }
+}
+
+impl<'c, V: Vector, B: Block<'c>> Grouping<'c, V, B> for Plain {
+    #[inline(always)]
+    fn more<W: Window<'c, N>, const N: usize>(
+        proof: V::Proof,
+        Sums { mut p, q }: Sums<V, N>,
+        items: &[B],
+        at: &W,
+    ) -> Sums<V, N> {
         let (pairs, odd) = items.as_chunks::<2>();
         for block in odd {
             for (column, p) in p.0.iter_mut().enumerate() {
-                *p = block.column(proof, at, column);
+                *p = p.xor(block.column(proof, at, column));
             }
         }
         for [first, second] in pairs {
@@ -95,7 +126,7 @@ pub(crate) struct Copies;
 impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, B> for Copies {
     #[inline(always)]
     fn sums<W: Window<'c, N>, const N: usize>(proof: V::Proof, items: &[B], at: &W) -> Sums<V, N> {
-        let Sums { mut p, q } = nothing::<V, N>(proof);
+        let Sums { mut p, q } = Sums::<V, N>::nothing(proof);
         let Some((first, others)) = items.split_first() else { return Sums { p, q } };
         let mut original = p;
         for (column, vector) in original.0.iter_mut().enumerate() {
@@ -116,16 +147,20 @@ pub(crate) struct Dense;
 impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, B> for Dense {
     #[inline(always)]
     fn sums<W: Window<'c, N>, const N: usize>(proof: V::Proof, items: &[B], at: &W) -> Sums<V, N> {
-        let Some((highest, lower)) = items.split_last() else { return nothing(proof) };
-        let mut horner: Horner<V, N> = Horner::begin(proof, *highest, at);
-        let (pairs, odd) = lower.as_chunks::<2>();
-        for block in odd {
-            horner.next(proof, *block, at);
-        }
-        for [low, high] in pairs.iter().rev() {
-            horner.next_two(proof, *high, *low, at);
-        }
-        horner.finish()
+        let Some((highest, lower)) = items.split_last() else { return Sums::nothing(proof) };
+        Horner::begin(proof, *highest, at).through(proof, lower, at).finish()
+    }
+}
+
+impl<'c, V: Vector, B: Block<'c>> Grouping<'c, V, B> for Dense {
+    #[inline(always)]
+    fn more<W: Window<'c, N>, const N: usize>(
+        proof: V::Proof,
+        sums: Sums<V, N>,
+        items: &[B],
+        at: &W,
+    ) -> Sums<V, N> {
+        Horner::resume(proof, sums).through(proof, items, at).finish()
     }
 }
 
@@ -139,7 +174,7 @@ impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, Term<B, u8>> for Gapped {
         items: &[Term<B, u8>],
         at: &W,
     ) -> Sums<V, N> {
-        let Some((highest, lower)) = items.split_last() else { return nothing(proof) };
+        let Some((highest, lower)) = items.split_last() else { return Sums::nothing(proof) };
         let mut horner: Horner<V, N> = Horner::begin(proof, highest.block, at);
         let mut above = highest.weight;
         for term in lower.iter().rev() {
@@ -167,12 +202,24 @@ impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, Term<B, V::Factor>> for Weighted {
         items: &[Term<B, V::Factor>],
         at: &W,
     ) -> Sums<V, N> {
-        let Sums { mut p, mut q } = nothing::<V, N>(proof);
+        Self::more(proof, Sums::nothing(proof), items, at)
+    }
+}
+
+impl<'c, V: Vector, B: Block<'c>> Grouping<'c, V, Term<B, V::Factor>> for Weighted {
+    #[inline(always)]
+    fn more<W: Window<'c, N>, const N: usize>(
+        proof: V::Proof,
+        Sums { mut p, mut q }: Sums<V, N>,
+        items: &[Term<B, V::Factor>],
+        at: &W,
+    ) -> Sums<V, N> {
         let (pairs, odd) = items.as_chunks::<2>();
         for Term { block, weight } in odd {
             for (column, (p, q)) in p.0.iter_mut().zip(&mut q.0).enumerate() {
-                *p = block.column(proof, at, column);
-                *q = p.times(*weight);
+                let block: V = block.column(proof, at, column);
+                *p = p.xor(block);
+                *q = q.xor(block.times(*weight));
             }
         }
         for [first, second] in pairs {
@@ -185,11 +232,6 @@ impl<'c, V: Vector, B: Block<'c>> Rule<'c, V, Term<B, V::Factor>> for Weighted {
         }
         Sums { p, q }
     }
-}
-
-#[inline(always)]
-fn nothing<V: Vector, const N: usize>(proof: V::Proof) -> Sums<V, N> {
-    Sums { p: Tile::zero(proof), q: Tile::zero(proof) }
 }
 
 /// The sums of the blocks so far, the highest exponent first.
@@ -208,6 +250,33 @@ impl<V: Vector, const N: usize> Horner<V, N> {
             *q = p.begin();
         }
         Self { p, q }
+    }
+
+    #[inline(always)]
+    fn resume(proof: V::Proof, sums: Sums<V, N>) -> Self {
+        let mut q = [V::zero(proof).begin(); N];
+        for (q, sum) in q.iter_mut().zip(&sums.q.0) {
+            *q = sum.begin();
+        }
+        Self { p: sums.p.0, q }
+    }
+
+    /// Goes on to blocks whose exponents lead down from there.
+    #[inline(always)]
+    fn through<'c, B: Block<'c>>(
+        mut self,
+        proof: V::Proof,
+        lower: &[B],
+        at: &impl Window<'c, N>,
+    ) -> Self {
+        let (pairs, odd) = lower.as_chunks::<2>();
+        for block in odd {
+            self.next(proof, *block, at);
+        }
+        for [low, high] in pairs.iter().rev() {
+            self.next_two(proof, *high, *low, at);
+        }
+        self
     }
 
     #[inline(always)]

@@ -1,8 +1,13 @@
-//! From the slices of a call to arrays of lanes: for the usual counts arrays of just that length,
+//! From the slices of a call to lists of lanes: for the usual counts arrays of just that length,
 //! so that the compiler unrolls the loop over them and keeps their addresses in registers.
 
-/// Blocks that the loops can take. Whoever brings more gets the reference.
+/// Blocks that the loops can take at once.
 pub(crate) const MOST_BLOCKS: usize = 256;
+
+const SOME_BLOCKS: usize = 48;
+
+/// Up to as many blocks there are loops for each count.
+pub(crate) const MOST_COUNTED: usize = 16;
 
 /// Items in a row.
 pub(crate) trait List<T>: Copy {
@@ -23,47 +28,126 @@ impl<T> List<T> for &[T] {
     }
 }
 
-/// What takes a list of any type.
-pub(crate) trait Taker<T> {
-    type Answer;
+/// What a list is made from. A loop makes it, not who calls the loop: an array that crosses a call
+/// goes through memory.
+pub(crate) trait Makings<T> {
+    type List: List<T>;
 
-    /// At most eight items, in an array.
-    fn few<L: List<T>>(self, list: &L) -> Self::Answer;
-    /// Any number.
-    fn many<L: List<T>>(self, list: &L) -> Self::Answer;
+    /// The list, if every block is what it was taken for. `inline(always)`.
+    fn list(self) -> Option<Self::List>;
 }
 
-/// Hands a list of what `make` makes of the blocks, from the one at `turn` on and around the end,
-/// to `taker`: in arrays of a length of their own up to sixteen. `None` if `make` fails.
-#[inline(always)]
-pub(crate) fn gather_exactly<B, T: Copy, K: Taker<T>>(
-    blocks: &[B],
-    turn: usize,
-    make: impl Fn(&B) -> Option<T>,
-    taker: K,
-) -> Option<K::Answer> {
-    match blocks.len() {
-        1 => few::<B, T, K, 1>(blocks, turn, make, taker),
-        2 => few::<B, T, K, 2>(blocks, turn, make, taker),
-        3 => few::<B, T, K, 3>(blocks, turn, make, taker),
-        4 => few::<B, T, K, 4>(blocks, turn, make, taker),
-        5 => few::<B, T, K, 5>(blocks, turn, make, taker),
-        6 => few::<B, T, K, 6>(blocks, turn, make, taker),
-        7 => few::<B, T, K, 7>(blocks, turn, make, taker),
-        8 => few::<B, T, K, 8>(blocks, turn, make, taker),
-        9 => many::<B, T, K, 9>(blocks, turn, make, taker),
-        10 => many::<B, T, K, 10>(blocks, turn, make, taker),
-        11 => many::<B, T, K, 11>(blocks, turn, make, taker),
-        12 => many::<B, T, K, 12>(blocks, turn, make, taker),
-        13 => many::<B, T, K, 13>(blocks, turn, make, taker),
-        14 => many::<B, T, K, 14>(blocks, turn, make, taker),
-        15 => many::<B, T, K, 15>(blocks, turn, make, taker),
-        16 => many::<B, T, K, 16>(blocks, turn, make, taker),
-        _ => gather(blocks, turn, make, taker),
+/// What blocks become in a list.
+pub(crate) trait Make<B, T>: Copy {
+    /// What a block becomes at this place of the list, if it belongs there.
+    fn item(&self, place: usize, block: &B) -> Option<T>;
+
+    /// With which block the list begins, if it is not the first.
+    fn turn(&self, first: &B, count: usize) -> Option<usize>;
+}
+
+/// As many blocks as the loop is compiled for.
+struct Counted<'b, B, M, const K: usize> {
+    blocks: &'b [B; K],
+    make: M,
+}
+
+impl<B, M, const K: usize> Counted<'_, B, M, K> {
+    #[inline(always)]
+    fn list_from<T: Copy>(&self, turn: usize) -> Option<[T; K]>
+    where
+        M: Make<B, T>,
+    {
+        let mut all = [self.make.item(0, self.blocks.get(turn)?)?; K];
+        for (place, slot) in all.iter_mut().enumerate() {
+            let at = place.saturating_add(turn);
+            let at = if at < K { at } else { at.saturating_sub(K) };
+            *slot = self.make.item(place, self.blocks.get(at)?)?;
+        }
+        Some(all)
     }
 }
 
-/// As [`gather_exactly`], with one loop for all counts.
+impl<B, T: Copy, M: Make<B, T>, const K: usize> Makings<T> for Counted<'_, B, M, K> {
+    type List = [T; K];
+
+    #[inline(always)]
+    fn list(self) -> Option<[T; K]> {
+        // From the first one most often: the other way costs a few instructions a block.
+        match self.list_from(0) {
+            Some(list) => Some(list),
+            None => self.list_from(self.make.turn(self.blocks.first()?, K)?),
+        }
+    }
+}
+
+/// Made before.
+impl<T> Makings<T> for &[T] {
+    type List = Self;
+
+    #[inline(always)]
+    fn list(self) -> Option<Self> {
+        Some(self)
+    }
+}
+
+/// What takes the makings of a list. `None`: a block is not what it was taken for, and nothing was
+/// done.
+pub(crate) trait Taker<T> {
+    type Answer;
+
+    /// At most eight items, as many as the compiler knows.
+    fn few<S: Makings<T>>(self, makings: S) -> Option<Self::Answer>;
+    /// Any number.
+    fn many<S: Makings<T>>(self, makings: S) -> Option<Self::Answer>;
+}
+
+/// Hands the makings of a list of what `make` makes of the blocks, given their places, to `taker`.
+/// `None` if there is no loop for so many.
+#[inline(always)]
+pub(crate) fn gather_counted<B, T: Copy, K: Taker<T>>(
+    blocks: &[B],
+    make: impl Make<B, T>,
+    taker: K,
+) -> Option<K::Answer> {
+    macro_rules! counted {
+        ($take:ident, $count:literal) => {
+            taker.$take(Counted::<_, _, $count> { blocks: blocks.first_chunk()?, make })
+        };
+    }
+    match blocks.len() {
+        1 => counted!(few, 1),
+        2 => counted!(few, 2),
+        3 => counted!(few, 3),
+        4 => counted!(few, 4),
+        5 => counted!(few, 5),
+        6 => counted!(few, 6),
+        7 => counted!(few, 7),
+        8 => counted!(few, 8),
+        9 => counted!(many, 9),
+        10 => counted!(many, 10),
+        11 => counted!(many, 11),
+        12 => counted!(many, 12),
+        13 => counted!(many, 13),
+        14 => counted!(many, 14),
+        15 => counted!(many, 15),
+        16 => counted!(many, 16),
+        _ => None,
+    }
+}
+
+/// Hands a single item to `taker`.
+#[inline(always)]
+pub(crate) fn gather_one<B, T: Copy, K: Taker<T>>(
+    block: &B,
+    make: impl Make<B, T>,
+    taker: K,
+) -> Option<K::Answer> {
+    taker.few(Counted { blocks: core::array::from_ref(block), make })
+}
+
+/// Hands a list of what `make` makes of the blocks, from the one at `turn` on and around the end,
+/// to `taker`: one loop for all counts.
 #[inline(always)]
 pub(crate) fn gather<B, T: Copy, K: Taker<T>>(
     blocks: &[B],
@@ -71,10 +155,16 @@ pub(crate) fn gather<B, T: Copy, K: Taker<T>>(
     make: impl Fn(&B) -> Option<T>,
     taker: K,
 ) -> Option<K::Answer> {
-    match blocks.len() {
-        0 => Some(taker.many::<&[T]>(&&[][..])),
-        1..=16 => gather_in::<B, T, K, 16>(blocks, turn, make, taker),
-        _ => gather_in::<B, T, K, MOST_BLOCKS>(blocks, turn, make, taker),
+    let count = blocks.len();
+    // Room that no block takes is filled too: as little as will do.
+    if count == 0 {
+        taker.many::<&[T]>(&[])
+    } else if count <= MOST_COUNTED {
+        gather_in::<B, T, K, MOST_COUNTED>(blocks, turn, make, taker)
+    } else if count <= SOME_BLOCKS {
+        gather_in::<B, T, K, SOME_BLOCKS>(blocks, turn, make, taker)
+    } else {
+        gather_in::<B, T, K, MOST_BLOCKS>(blocks, turn, make, taker)
     }
 }
 
@@ -88,47 +178,13 @@ fn gather_in<B, T: Copy, K: Taker<T>, const ROOM: usize>(
 ) -> Option<K::Answer> {
     let mut storage = [make(blocks.first()?)?; ROOM];
     let items = storage.get_mut(..blocks.len())?;
-    fill(items, blocks, turn, make)?;
-    Some(taker.many::<&[T]>(&&*items))
-}
-
-#[inline(always)]
-fn few<B, T: Copy, K: Taker<T>, const N: usize>(
-    blocks: &[B],
-    turn: usize,
-    make: impl Fn(&B) -> Option<T>,
-    taker: K,
-) -> Option<K::Answer> {
-    let mut all = [make(blocks.first()?)?; N];
-    fill(&mut all, blocks, turn, make)?;
-    Some(taker.few(&all))
-}
-
-#[inline(always)]
-fn many<B, T: Copy, K: Taker<T>, const N: usize>(
-    blocks: &[B],
-    turn: usize,
-    make: impl Fn(&B) -> Option<T>,
-    taker: K,
-) -> Option<K::Answer> {
-    let mut all = [make(blocks.first()?)?; N];
-    fill(&mut all, blocks, turn, make)?;
-    Some(taker.many(&all))
-}
-
-/// In place: a copy of an array that was just filled would wait for its stores.
-#[inline(always)]
-fn fill<B, T: Copy>(
-    items: &mut [T],
-    blocks: &[B],
-    turn: usize,
-    make: impl Fn(&B) -> Option<T>,
-) -> Option<()> {
-    for (slot, block) in items.iter_mut().zip(blocks) {
+    let (before, from) = blocks.split_at_checked(turn)?;
+    let (first, last) = items.split_at_mut_checked(from.len())?;
+    for (slot, block) in first.iter_mut().zip(from) {
         *slot = make(block)?;
     }
-    if turn != 0 && turn <= items.len() {
-        items.rotate_left(turn);
+    for (slot, block) in last.iter_mut().zip(before) {
+        *slot = make(block)?;
     }
-    Some(())
+    taker.many::<&[T]>(&*items)
 }

@@ -55,6 +55,7 @@
 //! |---|---|
 //! | `select.rs` | [`Kernels`]: which backend runs, and how it is chosen |
 //! | `operations/` | the methods of [`Kernels`], and what each does with the sums of a tile |
+//! | `rows.rs` | which loop runs for the exponents of a row |
 //! | `pass.rs` | one pass over all blocks of a call, written once for any backend |
 //! | `fold.rs` | the inner loops: the P and Q sums of a tile |
 //! | `vector.rs` | `Vector`, the private trait that a backend implements; tiles |
@@ -71,7 +72,8 @@
 //! no other; where the CPU does not have it, the reference. Where the CPU cannot be asked, on bare
 //! metal, [`Kernels::assume`] takes the integrator's word.
 //!
-//! More than 256 blocks in a call, which only P can have, are left to the reference.
+//! More than 256 blocks in a call, which only P can have, are summed in several passes; to check or
+//! to compare so many is left to the reference.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -88,6 +90,7 @@ pub mod gf256;
 mod operations;
 mod pass;
 mod placement;
+mod rows;
 mod scalar;
 mod select;
 mod shape;

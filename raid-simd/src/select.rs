@@ -3,6 +3,7 @@
 use crate::arch::Native;
 use crate::arch::lanes::run_in_extent;
 use crate::arch::swar::Word;
+use crate::error::ShapeError;
 use crate::gather::MOST_BLOCKS;
 use crate::operations::Operation;
 use crate::placement::Placement;
@@ -107,8 +108,18 @@ impl Backend {
         }
     }
 
-    fn is_allowed(self) -> bool {
-        Self::forced().is_none_or(|forced| forced == self)
+    /// Whether the build offers it.
+    pub(crate) const fn is_allowed(self) -> bool {
+        match Self::forced() {
+            None => true,
+            Some(forced) => forced.number() == self.number(),
+        }
+    }
+
+    /// For comparing where the compiler does: `==` cannot be constant yet.
+    #[expect(clippy::as_conversions, reason = "the discriminant, which nothing narrows")]
+    const fn number(self) -> u8 {
+        self as u8
     }
 }
 
@@ -185,15 +196,26 @@ impl Kernels {
         self.backend().name()
     }
 
-    /// Runs an operation. The only place where backends part.
+    /// Runs an operation whose arguments were checked.
     #[inline]
-    pub(crate) fn run<O: Operation>(self, operation: O) -> O::Answer {
+    pub(crate) fn run<O: Operation>(self, operation: O) -> Result<O::Answer, ShapeError> {
         if operation.count() > MOST_BLOCKS {
-            return operation.by_bytes();
+            return Ok(operation.by_bytes());
         }
         match self.chosen {
-            Chosen::Scalar => operation.by_bytes(),
+            Chosen::Scalar => Some(operation.by_bytes()),
             Chosen::Swar => run_in_extent::<Word, O>((), operation),
+            Chosen::Native(native) => native.run(operation),
+        }
+        .ok_or(ShapeError::LengthsDiffer)
+    }
+
+    /// Runs an operation whose loops check its arguments. `None` where there are no such loops, or
+    /// if an argument is not what it was taken for.
+    #[inline(always)]
+    pub(crate) fn run_usual<O: Operation>(self, operation: O) -> Option<O::Answer> {
+        match self.chosen {
+            Chosen::Scalar | Chosen::Swar => None,
             Chosen::Native(native) => native.run(operation),
         }
     }

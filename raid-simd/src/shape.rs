@@ -4,12 +4,58 @@ use crate::blocks::{Block, Exponent, Ranked};
 use crate::error::ShapeError;
 
 /// How the exponents of a list of blocks follow each other: decides how Q is summed.
+/// `LOST` blocks of the row are missing in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
+pub(crate) struct Order<const LOST: usize> {
     /// With which block to begin, so that exponents ascend: a row in the order of its members has
     /// its lowest exponent somewhere in the middle.
     pub(crate) turn: usize,
     pub(crate) sequence: Sequence,
+}
+
+/// What most rows are taken for, until a loop sees for itself: their exponents are 0, 1, 2 and so
+/// on, but for those of missing blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usual<const LOST: usize> {
+    /// The places from which on exponents are one more than before.
+    gaps: [usize; LOST],
+    /// The bits of an exponent that are looked at.
+    doubt: usize,
+}
+
+impl<const LOST: usize> Usual<LOST> {
+    /// Exponents that were looked at before: a recovery takes any.
+    pub(crate) const KNOWN: Self = Self { gaps: [0; LOST], doubt: 0 };
+
+    #[inline(always)]
+    pub(crate) fn without(lost: [Exponent; LOST]) -> Self {
+        let mut gaps = lost.map(Exponent::index);
+        if let [first, second] = gaps.as_mut_slice() {
+            let (low, high) = (*first.min(second), *first.max(second));
+            (*first, *second) = (low, high.saturating_sub(1));
+        }
+        Self { gaps, doubt: usize::MAX }
+    }
+
+    /// With which block to begin if they are in the order of their members: the lowest exponent is
+    /// somewhere in the middle then.
+    #[inline(always)]
+    pub(crate) fn turn<B: Ranked>(&self, first: &B, count: usize) -> Option<usize> {
+        let lower = |place: usize, gap: &usize| place.saturating_sub(usize::from(*gap < place));
+        let before = self.gaps.iter().fold(first.exponent().index(), lower);
+        if before == 0 { None } else { count.checked_sub(before) }
+    }
+
+    /// Whether the block at `index` has the exponent that belongs there.
+    #[inline(always)]
+    pub(crate) fn has<B: Ranked>(&self, index: usize, block: &B) -> bool {
+        let exponent = block.exponent().index();
+        if LOST == 0 {
+            return exponent == index;
+        }
+        let passed = |place: usize, gap: &usize| place.wrapping_add(usize::from(index >= *gap));
+        (self.gaps.iter().fold(index, passed) ^ exponent) & self.doubt == 0
+    }
 }
 
 /// What the exponents are from the block [`Order::turn`] on, around the end.
@@ -42,14 +88,13 @@ pub(crate) fn slices_have_length(slices: &[&[u8]], length: usize) -> Result<(), 
 /// Whether every block is `length` bytes long and all exponents are distinct, those of `missing`
 /// blocks included; and their order.
 ///
-/// Every call asks this, and one on a page takes a quarter of a microsecond: a single round over
-/// the blocks, without a branch for each, answers the usual ones.
-#[inline(always)]
+/// Only of rows that are not [`Usual`].
+#[inline(never)]
 pub(crate) fn order<B: Ranked, const LOST: usize>(
     blocks: &[B],
     length: usize,
     missing: [Exponent; LOST],
-) -> Result<Order, ShapeError> {
+) -> Result<Order<LOST>, ShapeError> {
     let (mut wrong_length, mut holes, mut met) = (0, 0, 0_u8);
     for (index, block) in blocks.iter().enumerate() {
         let exponent = block.exponent();
@@ -83,7 +128,7 @@ fn missing_once<B: Ranked>(blocks: &[B], missing: &[Exponent]) -> Result<(), Sha
 }
 
 /// The order of exponents that are not dense where they lie.
-fn around<B: Ranked>(blocks: &[B]) -> Result<Order, ShapeError> {
+fn around<B: Ranked, const LOST: usize>(blocks: &[B]) -> Result<Order<LOST>, ShapeError> {
     let (mut turn, mut descents, mut before) = (0, 0_usize, 0_usize);
     for (index, block) in blocks.iter().enumerate() {
         // One more than the exponent, so that none is below 0.

@@ -9,7 +9,7 @@
 //! entries.
 
 use crate::arch::lanes::{Bytes, Lane, LaneMut};
-use crate::gather::{Taker, gather};
+use crate::gather::{Make, Taker};
 use crate::verdict::Different;
 
 /// Some bytes that a backend computes with at once.
@@ -23,6 +23,13 @@ pub(crate) trait Vector: Copy {
     /// A sum for Q on its way, in whatever form the backend doubles fastest.
     type Running: Copy;
 
+    /// For which counts of blocks there are loops.
+    const COUNTS: Counts = Counts::One;
+    /// For which counts of blocks there are loops that go past the cache.
+    const STREAMS: Counts = Counts::One;
+    /// From how many blocks on P and Q are summed group after group, if the row is beyond the
+    /// nearest cache: pays where sums take so few bytes at a time that lanes push each other out.
+    const GROUPS_FROM: usize = usize::MAX;
     /// What a block costs whose exponent does not follow the one before.
     const GAPS: Gaps;
 
@@ -53,30 +60,30 @@ pub(crate) trait Vector: Copy {
     /// The sum.
     fn finish(sum: Self::Running) -> Self;
 
-    /// Hands items to a taker, in arrays if loops for each count pay.
-    fn gather<B, T: Copy, K: Taker<T>>(
-        blocks: &[B],
-        turn: usize,
-        make: impl Fn(&B) -> Option<T>,
-        taker: K,
+    /// Hands the makings of a list to a taker, if there are loops for each count; otherwise `None`.
+    #[inline(always)]
+    fn gather_counted<B, T: Copy, K: Taker<T>>(
+        _blocks: &[B],
+        _make: impl Make<B, T>,
+        _taker: K,
     ) -> Option<K::Answer> {
-        gather(blocks, turn, make, taker)
+        None
     }
 
     /// Runs work in tiles: the best width as long as the lanes of a row do not push each other out
     /// of the cache.
-    fn enter_tile<W: Work<Self>>(proof: Self::Proof, work: W) -> W::Answer;
+    fn enter_tile<W: Work<Self>>(proof: Self::Proof, work: W) -> Option<W::Answer>;
     /// Runs work in the widest tiles: many lanes, and page after page they fall on the same places
     /// of a cache. The longer each lane is read, the less they do.
-    fn enter_wide<W: Work<Self>>(proof: Self::Proof, work: W) -> W::Answer;
+    fn enter_wide<W: Work<Self>>(proof: Self::Proof, work: W) -> Option<W::Answer>;
     /// Runs work on a few lanes that are beyond the nearest cache. Few lanes do not push each other out,
     /// so tiles do, and no loop is compiled twice for each count of lanes.
     #[inline(always)]
-    fn enter_few<W: Work<Self>>(proof: Self::Proof, work: W) -> W::Answer {
+    fn enter_few<W: Work<Self>>(proof: Self::Proof, work: W) -> Option<W::Answer> {
         Self::enter_tile(proof, work)
     }
     /// Runs work a cache line at a time, with stores past the cache: memory likes its order.
-    fn enter_stream<W: Work<Self>>(proof: Self::Proof, work: W) -> W::Answer;
+    fn enter_stream<W: Work<Self>>(proof: Self::Proof, work: W) -> Option<W::Answer>;
 
     /// The sum of three.
     #[inline(always)]
@@ -121,6 +128,14 @@ pub(crate) trait Vector: Copy {
     fn fence(_proof: Self::Proof) {}
 }
 
+/// Which loops a backend has.
+pub(crate) enum Counts {
+    /// One for all counts.
+    One,
+    /// One for each usual count: see `Vector::gather_counted`.
+    Each,
+}
+
 /// How a sum for Q gets over exponents that no block has.
 pub(crate) enum Gaps {
     /// By a doubling for each: products are dear.
@@ -137,8 +152,9 @@ pub(crate) enum Gaps {
 pub(crate) trait Work<V: Vector> {
     type Answer;
 
-    /// Runs in tiles of `N` columns. `inline(always)`.
-    fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Self::Answer;
+    /// Runs in tiles of `N` columns. `inline(always)`. `None`: a block is not what it was taken
+    /// for, and nothing was done.
+    fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<Self::Answer>;
 }
 
 /// How results are written.

@@ -32,7 +32,11 @@ unsafe impl<const N: usize> Bytes for [u8; N] {
 
 /// Runs an operation over vectors. The only place where an extent begins: the operation, made for
 /// every `'c`, cannot get hold of a second one with the same lifetime.
-pub(crate) fn run_in_extent<V: Vector, O: Operation>(proof: V::Proof, operation: O) -> O::Answer {
+#[inline(always)]
+pub(crate) fn run_in_extent<V: Vector, O: Operation>(
+    proof: V::Proof,
+    operation: O,
+) -> Option<O::Answer> {
     let extent = Extent { length: operation.length(), call: PhantomData };
     operation.by_vectors::<V>(proof, extent)
 }
@@ -66,6 +70,7 @@ impl<'c> Extent<'c> {
     }
 
     /// Bytes in each lane.
+    #[inline(always)]
     pub(crate) fn length(self) -> usize {
         self.length
     }

@@ -23,7 +23,7 @@ impl Native {
         match self {}
     }
 
-    pub(crate) fn run<O: Operation>(self, _operation: O) -> O::Answer {
+    pub(crate) fn run<O: Operation>(self, _operation: O) -> Option<O::Answer> {
         match self {}
     }
 }

@@ -93,15 +93,15 @@ impl Vector for Word {
         sum
     }
 
-    fn enter_tile<W: Work<Self>>((): (), work: W) -> W::Answer {
+    fn enter_tile<W: Work<Self>>((): (), work: W) -> Option<W::Answer> {
         work.run::<Cached, 4>(())
     }
 
-    fn enter_wide<W: Work<Self>>((): (), work: W) -> W::Answer {
+    fn enter_wide<W: Work<Self>>((): (), work: W) -> Option<W::Answer> {
         work.run::<Cached, 4>(())
     }
 
-    fn enter_stream<W: Work<Self>>((): (), work: W) -> W::Answer {
+    fn enter_stream<W: Work<Self>>((): (), work: W) -> Option<W::Answer> {
         work.run::<PastCache, 4>(())
     }
 }

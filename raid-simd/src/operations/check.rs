@@ -5,10 +5,12 @@ use crate::arch::lanes::{Extent, Lane};
 use crate::blocks::Source;
 use crate::error::ShapeError;
 use crate::fold::{Copies, Plain, Sums};
-use crate::pass::{Call, Look};
+use crate::pass::Look;
+use crate::placement::Placement;
+use crate::rows::{Arrangement, Call};
 use crate::scalar;
 use crate::select::Kernels;
-use crate::shape::{Order, blocks_have_length, order, slices_have_length};
+use crate::shape::{Order, Usual, blocks_have_length, order, slices_have_length};
 use crate::vector::{Tile, Vector, Window};
 use crate::verdict::{Different, Mismatch, tell_units};
 
@@ -26,7 +28,8 @@ impl Kernels {
         mut visit: impl FnMut(usize),
     ) -> Result<usize, ShapeError> {
         blocks_have_length(sources, p.len())?;
-        Ok(self.run(CheckP { sources, p, visit: &mut |unit, Different| visit(unit) }))
+        let placement = self.placement();
+        self.run(CheckP { placement, sources, p, visit: &mut |unit, Different| visit(unit) })
     }
 
     /// As [`check_p`](Self::check_p), for Q.
@@ -41,7 +44,8 @@ impl Kernels {
         mut visit: impl FnMut(usize),
     ) -> Result<usize, ShapeError> {
         let order = order(sources, q.len(), [])?;
-        Ok(self.run(CheckQ { sources, order, q, visit: &mut |unit, Different| visit(unit) }))
+        let placement = self.placement();
+        self.run(CheckQ { placement, sources, order, q, visit: &mut |unit, Different| visit(unit) })
     }
 
     /// Calls `visit` with each unit that disagrees with P, Q or both, in ascending order; returns
@@ -58,8 +62,13 @@ impl Kernels {
         mut visit: impl FnMut(usize, Mismatch),
     ) -> Result<usize, ShapeError> {
         slices_have_length(&[q], p.len())?;
-        let order = order(sources, p.len(), [])?;
-        Ok(self.run(CheckPq { sources, order, p, q, visit: &mut visit }))
+        let (row, placement) = (Usual::without([]), self.placement());
+        let usual = CheckPq { placement, sources, row, p, q, visit: &mut visit };
+        if let Some(count) = self.run_usual(usual) {
+            return Ok(count);
+        }
+        let row = order(sources, p.len(), [])?;
+        self.run(CheckPq { placement, sources, row, p, q, visit: &mut visit })
     }
 
     /// Calls `visit` with the number of each unit in which the `copies` are not all equal, in
@@ -75,11 +84,13 @@ impl Kernels {
     ) -> Result<usize, ShapeError> {
         let Some(first) = copies.first() else { return Ok(0) };
         slices_have_length(copies, first.len())?;
-        Ok(self.run(Compare { first, copies, visit: &mut |unit, Different| visit(unit) }))
+        let placement = self.placement();
+        self.run(Compare { placement, first, copies, visit: &mut |unit, Different| visit(unit) })
     }
 }
 
 struct CheckP<'a> {
+    placement: Placement,
     sources: &'a [Source<'a>],
     p: &'a [u8],
     visit: &'a mut dyn FnMut(usize, Different),
@@ -100,16 +111,18 @@ impl Operation for CheckP<'_> {
         tell_units(self.p.len(), self.visit, |unit| scalar::check_p(self.sources, self.p, unit))
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
-        let Some(p) = extent.lane(self.p) else { return 0 };
-        let call = Call::<V> { proof, extent };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<usize> {
+        let p = extent.lane(self.p)?;
+        let call = Call::<V> { proof, extent, placement: self.placement };
         call.look::<Plain, _, _>(self.sources, IsP { p }, self.visit)
     }
 }
 
 struct CheckQ<'a> {
+    placement: Placement,
     sources: &'a [Source<'a>],
-    order: Order,
+    order: Order<0>,
     q: &'a [u8],
     visit: &'a mut dyn FnMut(usize, Different),
 }
@@ -129,22 +142,24 @@ impl Operation for CheckQ<'_> {
         tell_units(self.q.len(), self.visit, |unit| scalar::check_q(self.sources, self.q, unit))
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
-        let Some(q) = extent.lane(self.q) else { return 0 };
-        let call = Call::<V> { proof, extent };
-        call.look_ranked(self.sources, self.order, IsQ { q }, self.visit)
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<usize> {
+        let q = extent.lane(self.q)?;
+        let call = Call::<V> { proof, extent, placement: self.placement };
+        self.order.look(call, self.sources, IsQ { q }, self.visit)
     }
 }
 
-struct CheckPq<'a> {
+struct CheckPq<'a, A> {
+    placement: Placement,
     sources: &'a [Source<'a>],
-    order: Order,
+    row: A,
     p: &'a [u8],
     q: &'a [u8],
     visit: &'a mut dyn FnMut(usize, Mismatch),
 }
 
-impl Operation for CheckPq<'_> {
+impl<A: Arrangement> Operation for CheckPq<'_, A> {
     type Answer = usize;
 
     fn length(&self) -> usize {
@@ -164,15 +179,17 @@ impl Operation for CheckPq<'_> {
         })
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
-        let Some(p) = extent.lane(self.p) else { return 0 };
-        let Some(q) = extent.lane(self.q) else { return 0 };
-        let call = Call::<V> { proof, extent };
-        call.look_ranked(self.sources, self.order, IsPq { p, q }, self.visit)
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<usize> {
+        let p = extent.lane(self.p)?;
+        let q = extent.lane(self.q)?;
+        let call = Call::<V> { proof, extent, placement: self.placement };
+        self.row.look(call, self.sources, IsPq { p, q }, self.visit)
     }
 }
 
 struct Compare<'a> {
+    placement: Placement,
     first: &'a [u8],
     copies: &'a [&'a [u8]],
     visit: &'a mut dyn FnMut(usize, Different),
@@ -195,8 +212,9 @@ impl Operation for Compare<'_> {
         })
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
-        let call = Call::<V> { proof, extent };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<usize> {
+        let call = Call::<V> { proof, extent, placement: self.placement };
         call.look::<Copies, _, _>(self.copies, IsZero, self.visit)
     }
 }

@@ -5,7 +5,9 @@ use crate::arch::lanes::{Bytes, Extent, Lane};
 use crate::blocks::Source;
 use crate::error::ShapeError;
 use crate::fold::Sums;
-use crate::pass::{Call, Look};
+use crate::pass::Look;
+use crate::placement::Placement;
+use crate::rows::{Arrangement, Call};
 use crate::scalar;
 use crate::select::Kernels;
 use crate::shape::{Order, order, slices_have_length};
@@ -32,13 +34,15 @@ impl Kernels {
     ) -> Result<usize, ShapeError> {
         slices_have_length(&[q], p.len())?;
         let order = order(sources, p.len(), [])?;
-        Ok(self.run(Locate { sources, order, p, q, visit: &mut visit }))
+        let placement = self.placement();
+        self.run(Locate { placement, sources, order, p, q, visit: &mut visit })
     }
 }
 
 struct Locate<'a> {
+    placement: Placement,
     sources: &'a [Source<'a>],
-    order: Order,
+    order: Order<0>,
     p: &'a [u8],
     q: &'a [u8],
     visit: &'a mut dyn FnMut(usize, Suspect),
@@ -62,12 +66,13 @@ impl Operation for Locate<'_> {
         })
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> usize {
-        let Some(p) = extent.lane(self.p) else { return 0 };
-        let Some(q) = extent.lane(self.q) else { return 0 };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<usize> {
+        let p = extent.lane(self.p)?;
+        let q = extent.lane(self.q)?;
         let look = Suspects { sources: self.sources, p, q };
-        let call = Call::<V> { proof, extent };
-        call.look_ranked(self.sources, self.order, look, self.visit)
+        let call = Call::<V> { proof, extent, placement: self.placement };
+        self.order.look(call, self.sources, look, self.visit)
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) trait Operation {
     /// Runs the reference.
     fn by_bytes(self) -> Self::Answer;
 
-    /// Runs over vectors. A slice that has not the extent's length would make it do nothing; the
-    /// lengths were checked before.
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Self::Answer;
+    /// Runs over vectors. `None`: a block is not what the operation was told, or there is no loop
+    /// for it, and nothing was done. `inline(always)`.
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<Self::Answer>;
 }

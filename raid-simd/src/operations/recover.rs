@@ -9,12 +9,14 @@ use crate::arch::lanes::{Extent, Lane, LaneMut};
 use crate::blocks::{Exponent, Source, Target};
 use crate::error::ShapeError;
 use crate::fold::Sums;
+use crate::gather::MOST_BLOCKS;
 use crate::gf256;
-use crate::pass::{Call, End};
+use crate::pass::End;
 use crate::placement::Placement;
+use crate::rows::{AnyCount, Arrangement, Call, PlainLoops, UsualCount};
 use crate::scalar;
 use crate::select::Kernels;
-use crate::shape::{Order, blocks_have_length, order, slices_have_length};
+use crate::shape::{Order, Usual, blocks_have_length, order, slices_have_length};
 use crate::vector::{Mode, Tile, Vector, Window};
 
 impl Kernels {
@@ -30,10 +32,17 @@ impl Kernels {
         target: &mut [u8],
     ) -> Result<(), ShapeError> {
         slices_have_length(&[p], target.len())?;
+        let (loops, placement) = (UsualCount, self.placement());
+        if let Some(()) =
+            self.run_usual(FromP { placement, survivors, loops, p, target: &mut *target })
+        {
+            return Ok(());
+        }
         blocks_have_length(survivors, target.len())?;
-        let placement = self.placement();
-        self.run(FromP { placement, survivors, p, target });
-        Ok(())
+        let (first, others) = survivors.split_at_checked(MOST_BLOCKS).unwrap_or((survivors, &[]));
+        let loops = AnyCount;
+        self.run(FromP { placement, survivors: first, loops, p, target: &mut *target })?;
+        if others.is_empty() { Ok(()) } else { self.sum_any_p(others, Onto::Target, target) }
     }
 
     /// Recovers one data block from Q, where P is lost too but not wanted.
@@ -51,8 +60,7 @@ impl Kernels {
         slices_have_length(&[q], target.len())?;
         let order = order(survivors, target.len(), [exponent])?;
         let placement = self.placement();
-        self.run(FromQ { placement, survivors, order, q, lost: Lost::new(exponent), target });
-        Ok(())
+        self.run(FromQ { placement, survivors, order, q, lost: Lost::new(exponent), target })
     }
 
     /// Recovers one data block of two that are lost, from P and Q.
@@ -73,8 +81,7 @@ impl Kernels {
         let order = order(survivors, target.len(), [exponent, also_lost])?;
         let lost = OneOfTwo::new(exponent, also_lost)?;
         let placement = self.placement();
-        self.run(FromPq { placement, survivors, order, p, q, lost, target });
-        Ok(())
+        self.run(FromPq { placement, survivors, order, p, q, lost, target })
     }
 
     /// Recovers two data blocks from P and Q.
@@ -91,12 +98,20 @@ impl Kernels {
         second: Target<'_>,
     ) -> Result<(), ShapeError> {
         slices_have_length(&[p, q, first.bytes], second.bytes.len())?;
-        let order = order(survivors, second.bytes.len(), [first.exponent, second.exponent])?;
-        let lost = OneOfTwo::new(second.exponent, first.exponent)?;
-        let (first, second) = (first.bytes, second.bytes);
-        let placement = self.placement();
-        self.run(Two { placement, survivors, order, p, q, lost, first, second });
-        Ok(())
+        let exponents = [first.exponent, second.exponent];
+        let Ok(lost) = OneOfTwo::new(second.exponent, first.exponent) else {
+            return order(survivors, p.len(), exponents)
+                .and(Err(ShapeError::ExponentRepeated(first.exponent)));
+        };
+        let (first, second, placement) = (first.bytes, second.bytes, self.placement());
+        let row = Usual::without(exponents);
+        let (x, y) = (&mut *first, &mut *second);
+        let usual = Two { placement, survivors, row, p, q, lost, first: x, second: y };
+        if let Some(()) = self.run_usual(usual) {
+            return Ok(());
+        }
+        let row = order(survivors, p.len(), exponents)?;
+        self.run(Two { placement, survivors, row, p, q, lost, first, second })
     }
 
     /// Recovers a data block and P from Q.
@@ -113,10 +128,14 @@ impl Kernels {
     ) -> Result<(), ShapeError> {
         let Target { exponent, bytes: data } = data;
         slices_have_length(&[q, p], data.len())?;
-        let order = order(survivors, data.len(), [exponent])?;
-        let placement = self.placement();
-        self.run(DataAndP { placement, survivors, order, q, lost: Lost::new(exponent), data, p });
-        Ok(())
+        let (lost, placement) = (Lost::new(exponent), self.placement());
+        let (row, d) = (Usual::without([exponent]), &mut *data);
+        let usual = DataAndP { placement, survivors, row, q, lost, data: d, p: &mut *p };
+        if let Some(()) = self.run_usual(usual) {
+            return Ok(());
+        }
+        let row = order(survivors, data.len(), [exponent])?;
+        self.run(DataAndP { placement, survivors, row, q, lost, data, p })
     }
 
     /// Recovers a data block and Q from P.
@@ -135,8 +154,7 @@ impl Kernels {
         slices_have_length(&[p, q], data.len())?;
         let order = order(survivors, data.len(), [exponent])?;
         let placement = self.placement();
-        self.run(DataAndQ { placement, survivors, order, p, lost: Lost::new(exponent), data, q });
-        Ok(())
+        self.run(DataAndQ { placement, survivors, order, p, lost: Lost::new(exponent), data, q })
     }
 }
 
@@ -182,6 +200,7 @@ struct Factors<V: Vector> {
 }
 
 impl<V: Vector> Factors<V> {
+    #[inline(always)]
     fn new(lost: OneOfTwo) -> Self {
         Self { p: V::factor(gf256::product(lost.other, lost.inverse)), q: V::factor(lost.inverse) }
     }
@@ -192,14 +211,15 @@ impl<V: Vector> Factors<V> {
     }
 }
 
-struct FromP<'a> {
+struct FromP<'a, L> {
     placement: Placement,
     survivors: &'a [Source<'a>],
+    loops: L,
     p: &'a [u8],
     target: &'a mut [u8],
 }
 
-impl Operation for FromP<'_> {
+impl<L: PlainLoops> Operation for FromP<'_, L> {
     type Answer = ();
 
     fn length(&self) -> usize {
@@ -214,11 +234,16 @@ impl Operation for FromP<'_> {
         scalar::recover_from_p(self.survivors, self.p, self.target);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(p) = extent.lane(self.p) else { return };
-        let Some(target) = extent.lane_mut(self.target) else { return };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let p = extent.lane(self.p)?;
+        let target = extent.lane_mut(self.target)?;
         let end = FromPEnd { p, target };
-        Call::<V> { proof, extent }.plain(self.survivors, self.placement, end);
+        self.loops.plain(
+            Call::<V> { proof, extent, placement: self.placement },
+            self.survivors,
+            end,
+        )
     }
 }
 
@@ -242,7 +267,7 @@ impl<'c, V: Vector> End<'c, V> for FromPEnd<'c, '_> {
 struct FromQ<'a> {
     placement: Placement,
     survivors: &'a [Source<'a>],
-    order: Order,
+    order: Order<1>,
     q: &'a [u8],
     lost: Lost,
     target: &'a mut [u8],
@@ -263,11 +288,13 @@ impl Operation for FromQ<'_> {
         scalar::recover_from_q(self.survivors, self.q, self.lost, self.target);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(q) = extent.lane(self.q) else { return };
-        let Some(target) = extent.lane_mut(self.target) else { return };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let q = extent.lane(self.q)?;
+        let target = extent.lane_mut(self.target)?;
         let end = FromQEnd::<V> { q, target, factor: V::factor(self.lost.inverse) };
-        Call::<V> { proof, extent }.ranked(self.survivors, self.order, self.placement, end);
+        let call = Call::<V> { proof, extent, placement: self.placement };
+        call.ranked(self.survivors, self.order, end)
     }
 }
 
@@ -293,7 +320,7 @@ impl<'c, V: Vector> End<'c, V> for FromQEnd<'c, '_, V> {
 struct FromPq<'a> {
     placement: Placement,
     survivors: &'a [Source<'a>],
-    order: Order,
+    order: Order<2>,
     p: &'a [u8],
     q: &'a [u8],
     lost: OneOfTwo,
@@ -315,12 +342,14 @@ impl Operation for FromPq<'_> {
         scalar::recover_from_pq(self.survivors, self.p, self.q, self.lost, self.target);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(p) = extent.lane(self.p) else { return };
-        let Some(q) = extent.lane(self.q) else { return };
-        let Some(target) = extent.lane_mut(self.target) else { return };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let p = extent.lane(self.p)?;
+        let q = extent.lane(self.q)?;
+        let target = extent.lane_mut(self.target)?;
         let end = FromPqEnd::<V> { p, q, target, factors: Factors::new(self.lost) };
-        Call::<V> { proof, extent }.ranked(self.survivors, self.order, self.placement, end);
+        let call = Call::<V> { proof, extent, placement: self.placement };
+        call.ranked(self.survivors, self.order, end)
     }
 }
 
@@ -345,10 +374,10 @@ impl<'c, V: Vector> End<'c, V> for FromPqEnd<'c, '_, V> {
     }
 }
 
-struct Two<'a> {
+struct Two<'a, A> {
     placement: Placement,
     survivors: &'a [Source<'a>],
-    order: Order,
+    row: A,
     p: &'a [u8],
     q: &'a [u8],
     lost: OneOfTwo,
@@ -356,7 +385,7 @@ struct Two<'a> {
     second: &'a mut [u8],
 }
 
-impl Operation for Two<'_> {
+impl<A: Arrangement> Operation for Two<'_, A> {
     type Answer = ();
 
     fn length(&self) -> usize {
@@ -374,13 +403,18 @@ impl Operation for Two<'_> {
         scalar::sum_p(&[&*self.second], Onto::Target, self.first);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(p) = extent.lane(self.p) else { return };
-        let Some(q) = extent.lane(self.q) else { return };
-        let Some(first) = extent.lane_mut(self.first) else { return };
-        let Some(second) = extent.lane_mut(self.second) else { return };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let p = extent.lane(self.p)?;
+        let q = extent.lane(self.q)?;
+        let first = extent.lane_mut(self.first)?;
+        let second = extent.lane_mut(self.second)?;
         let end = TwoEnd::<V> { p, q, first, second, factors: Factors::new(self.lost) };
-        Call::<V> { proof, extent }.recover(self.survivors, self.order, self.placement, end);
+        self.row.recover(
+            Call::<V> { proof, extent, placement: self.placement },
+            self.survivors,
+            end,
+        )
     }
 }
 
@@ -408,17 +442,17 @@ impl<'c, V: Vector> End<'c, V> for TwoEnd<'c, '_, V> {
     }
 }
 
-struct DataAndP<'a> {
+struct DataAndP<'a, A> {
     placement: Placement,
     survivors: &'a [Source<'a>],
-    order: Order,
+    row: A,
     q: &'a [u8],
     lost: Lost,
     data: &'a mut [u8],
     p: &'a mut [u8],
 }
 
-impl Operation for DataAndP<'_> {
+impl<A: Arrangement> Operation for DataAndP<'_, A> {
     type Answer = ();
 
     fn length(&self) -> usize {
@@ -434,12 +468,17 @@ impl Operation for DataAndP<'_> {
         scalar::recover_from_p(self.survivors, self.data, self.p);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(q) = extent.lane(self.q) else { return };
-        let Some(data) = extent.lane_mut(self.data) else { return };
-        let Some(p) = extent.lane_mut(self.p) else { return };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let q = extent.lane(self.q)?;
+        let data = extent.lane_mut(self.data)?;
+        let p = extent.lane_mut(self.p)?;
         let end = DataAndPEnd::<V> { q, data, p, factor: V::factor(self.lost.inverse) };
-        Call::<V> { proof, extent }.recover(self.survivors, self.order, self.placement, end);
+        self.row.recover(
+            Call::<V> { proof, extent, placement: self.placement },
+            self.survivors,
+            end,
+        )
     }
 }
 
@@ -468,7 +507,7 @@ impl<'c, V: Vector> End<'c, V> for DataAndPEnd<'c, '_, V> {
 struct DataAndQ<'a> {
     placement: Placement,
     survivors: &'a [Source<'a>],
-    order: Order,
+    order: Order<1>,
     p: &'a [u8],
     lost: Lost,
     data: &'a mut [u8],
@@ -493,12 +532,14 @@ impl Operation for DataAndQ<'_> {
         scalar::sum_q(&[data], Onto::Target, self.q);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(p) = extent.lane(self.p) else { return };
-        let Some(data) = extent.lane_mut(self.data) else { return };
-        let Some(q) = extent.lane_mut(self.q) else { return };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let p = extent.lane(self.p)?;
+        let data = extent.lane_mut(self.data)?;
+        let q = extent.lane_mut(self.q)?;
         let end = DataAndQEnd::<V> { p, data, q, factor: V::factor(self.lost.weight) };
-        Call::<V> { proof, extent }.ranked(self.survivors, self.order, self.placement, end);
+        let call = Call::<V> { proof, extent, placement: self.placement };
+        call.ranked(self.survivors, self.order, end)
     }
 }
 

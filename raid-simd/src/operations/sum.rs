@@ -5,11 +5,13 @@ use crate::arch::lanes::{Extent, LaneMut};
 use crate::blocks::{Block, Change, Ranked, Source};
 use crate::error::ShapeError;
 use crate::fold::Sums;
-use crate::pass::{Call, End};
+use crate::gather::MOST_BLOCKS;
+use crate::pass::{End, Resume};
 use crate::placement::Placement;
+use crate::rows::{AnyCount, Arrangement, Call, PlainLoops, UsualCount};
 use crate::scalar;
 use crate::select::Kernels;
-use crate::shape::{Order, blocks_have_length, order, slices_have_length};
+use crate::shape::{Order, Usual, blocks_have_length, order, slices_have_length};
 use crate::vector::{Mode, Tile, Vector, Window};
 
 impl Kernels {
@@ -122,16 +124,35 @@ impl Kernels {
 
     #[inline(always)]
     fn sum_p<B: Block>(self, blocks: &[B], onto: Onto, p: &mut [u8]) -> Result<(), ShapeError> {
+        let placement = self.placement();
+        match self.run_usual(SumP { blocks, loops: UsualCount, onto, placement, p: &mut *p }) {
+            Some(()) => Ok(()),
+            None => self.sum_any_p(blocks, onto, p),
+        }
+    }
+
+    /// As many blocks at a time as there are places for.
+    #[inline(never)]
+    pub(super) fn sum_any_p<B: Block>(
+        self,
+        blocks: &[B],
+        onto: Onto,
+        p: &mut [u8],
+    ) -> Result<(), ShapeError> {
         blocks_have_length(blocks, p.len())?;
-        self.run(SumP { blocks, onto, placement: self.placement(), p });
+        let (first, others) = blocks.split_at_checked(MOST_BLOCKS).unwrap_or((blocks, &[]));
+        let (loops, placement) = (AnyCount, self.placement());
+        self.run(SumP { blocks: first, loops, onto, placement, p: &mut *p })?;
+        for blocks in others.chunks(MOST_BLOCKS) {
+            self.run(SumP { blocks, loops, onto: Onto::Target, placement, p: &mut *p })?;
+        }
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn sum_q<B: Ranked>(self, blocks: &[B], onto: Onto, q: &mut [u8]) -> Result<(), ShapeError> {
         let order = order(blocks, q.len(), [])?;
-        self.run(SumQ { blocks, order, onto, placement: self.placement(), q });
-        Ok(())
+        self.run(SumQ { blocks, order, onto, placement: self.placement(), q })
     }
 
     #[inline(always)]
@@ -143,9 +164,23 @@ impl Kernels {
         q: &mut [u8],
     ) -> Result<(), ShapeError> {
         slices_have_length(&[q], p.len())?;
-        let order = order(blocks, p.len(), [])?;
-        self.run(SumPq { blocks, order, onto, placement: self.placement(), p, q });
-        Ok(())
+        let (row, placement) = (Usual::without([]), self.placement());
+        match self.run_usual(SumPq { blocks, row, onto, placement, p: &mut *p, q: &mut *q }) {
+            Some(()) => Ok(()),
+            None => self.sum_any_pq(blocks, onto, p, q),
+        }
+    }
+
+    #[inline(never)]
+    fn sum_any_pq<B: Ranked>(
+        self,
+        blocks: &[B],
+        onto: Onto,
+        p: &mut [u8],
+        q: &mut [u8],
+    ) -> Result<(), ShapeError> {
+        let row = order(blocks, p.len(), [])?;
+        self.run(SumPq { blocks, row, onto, placement: self.placement(), p, q })
     }
 }
 
@@ -168,14 +203,15 @@ impl Onto {
     }
 }
 
-struct SumP<'a, B> {
+struct SumP<'a, B, L> {
     blocks: &'a [B],
+    loops: L,
     onto: Onto,
     placement: Placement,
     p: &'a mut [u8],
 }
 
-impl<B: Block> Operation for SumP<'_, B> {
+impl<B: Block, L: PlainLoops> Operation for SumP<'_, B, L> {
     type Answer = ();
 
     fn length(&self) -> usize {
@@ -190,20 +226,21 @@ impl<B: Block> Operation for SumP<'_, B> {
         scalar::sum_p(self.blocks, self.onto, self.p);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(p) = extent.lane_mut(self.p) else { return };
-        let Self { blocks, onto, placement, .. } = self;
-        let call = Call::<V> { proof, extent };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let p = extent.lane_mut(self.p)?;
+        let Self { blocks, loops, onto, placement, .. } = self;
+        let call = Call::<V> { proof, extent, placement };
         match onto {
-            Onto::Nothing => call.plain(blocks, placement, PutP { p }),
-            Onto::Target => call.add_plain(blocks, AddP { p }),
+            Onto::Nothing => loops.plain(call, blocks, PutP { p }),
+            Onto::Target => loops.add_plain(call, blocks, AddP { p }),
         }
     }
 }
 
 struct SumQ<'a, B> {
     blocks: &'a [B],
-    order: Order,
+    order: Order<0>,
     onto: Onto,
     placement: Placement,
     q: &'a mut [u8],
@@ -224,27 +261,28 @@ impl<B: Ranked> Operation for SumQ<'_, B> {
         scalar::sum_q(self.blocks, self.onto, self.q);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(q) = extent.lane_mut(self.q) else { return };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let q = extent.lane_mut(self.q)?;
         let Self { blocks, order, onto, placement, .. } = self;
-        let call = Call::<V> { proof, extent };
+        let call = Call::<V> { proof, extent, placement };
         match onto {
-            Onto::Nothing => call.ranked(blocks, order, placement, PutQ { q }),
-            Onto::Target => call.add_ranked(blocks, order, AddQ { q }),
+            Onto::Nothing => call.ranked(blocks, order, PutQ { q }),
+            Onto::Target => order.add(call, blocks, AddQ { q }),
         }
     }
 }
 
-struct SumPq<'a, B> {
+struct SumPq<'a, B, A> {
     blocks: &'a [B],
-    order: Order,
+    row: A,
     onto: Onto,
     placement: Placement,
     p: &'a mut [u8],
     q: &'a mut [u8],
 }
 
-impl<B: Ranked> Operation for SumPq<'_, B> {
+impl<B: Ranked, A: Arrangement> Operation for SumPq<'_, B, A> {
     type Answer = ();
 
     fn length(&self) -> usize {
@@ -260,14 +298,15 @@ impl<B: Ranked> Operation for SumPq<'_, B> {
         scalar::sum_q(self.blocks, self.onto, self.q);
     }
 
-    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) {
-        let Some(p) = extent.lane_mut(self.p) else { return };
-        let Some(q) = extent.lane_mut(self.q) else { return };
-        let Self { blocks, order, onto, placement, .. } = self;
-        let call = Call::<V> { proof, extent };
+    #[inline(always)]
+    fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
+        let p = extent.lane_mut(self.p)?;
+        let q = extent.lane_mut(self.q)?;
+        let Self { blocks, row, onto, placement, .. } = self;
+        let call = Call::<V> { proof, extent, placement };
         match onto {
-            Onto::Nothing => call.generate(blocks, order, placement, PutPq { p, q }),
-            Onto::Target => call.add_ranked(blocks, order, AddPq { p, q }),
+            Onto::Nothing => row.generate(call, blocks, PutPq { p, q }),
+            Onto::Target => row.add(call, blocks, AddPq { p, q }),
         }
     }
 }
@@ -364,6 +403,16 @@ impl<'c, V: Vector> End<'c, V> for PutPq<'c, '_> {
     ) {
         sums.p.store::<M>(&mut self.p, at);
         sums.q.store::<M>(&mut self.q, at);
+    }
+}
+
+impl<'c, V: Vector> Resume<'c, V> for PutPq<'c, '_> {
+    #[inline(always)]
+    fn put<W: Window<'c, N>, const N: usize>(&self, proof: V::Proof, at: &W) -> Sums<V, N> {
+        Sums {
+            p: Tile::load(proof, self.p.shared(), at),
+            q: Tile::load(proof, self.q.shared(), at),
+        }
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn one(options: &Options) -> Result<(), Box<dyn Error>> {
     let peers = peers::all(options.backend.as_deref())?;
     let mut out = io::stdout().lock();
     for &operation in &options.ops {
-        for peer in peers.iter().filter(|peer| peer.part() != Part::Limit) {
+        for peer in peers.iter().filter(|peer| !matches!(peer.part(), Part::Limit | Part::Reading))
+        {
             let path = match peer.path(operation) {
                 None => continue,
                 Some(Path::Vector(path)) => path,
@@ -69,7 +70,7 @@ pub(crate) fn one(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut memory = Memory::new(cells.iter().map(memory_bytes).max().unwrap_or(0))?;
     for (number, cell) in cells.iter().enumerate() {
         for (peer, rate) in measure(cell, &peers, &mut memory, options)? {
-            let standing = Standing::of(peer, cell.task.operation);
+            let standing = Standing::of(peer, cell);
             writeln!(out, "RATE\t{number}\t{}\t{}\t{rate}", peer.label(), standing.name())?;
         }
         if io::stderr().is_terminal() {

@@ -40,9 +40,16 @@ Operations.
   recover_data_p  one data block and P from the others and Q
   check           whether P and Q belong to the data
 
+Ours from memory. What a row of a few KiB is a part of no call can see, so the caller tells it: in
+`memory` ours is asked for Placement::Streaming, stores past the cache, as one asks who goes through
+a whole array. (Linux and SnapRAID always store so; ISA-L has no such choice.) What the default does
+there is in the file with every rate, as `default`.
+
 Peers. ISA-L updates by xor_gen into a scratch block and ec_encode_data_update, recovers by
 ec_encode_data with a decode matrix (one block: by xor_gen), and checks by pq_check, or, as a peer
-of its own, by pq_gen into scratch blocks and memcmp. rusty_erasure likewise. A peer marked `*`
+of its own, by pq_gen into scratch blocks and memcmp. rusty_erasure likewise. With --backend ssse3,
+avx2, avx2_gfni or avx512 the only peer is ISA-L's pq_gen for those instructions, past its
+dispatcher. A peer marked `*`
 computes another Q than md: its speed is comparable, its bytes are not. A peer that ran without
 vector instructions is listed and gets no ratio.
 
@@ -56,6 +63,8 @@ steps than theirs the same reads may be faster.
 OUTPUT, tab-separated
   op place k chunk ours_gib_s best_peer best_peer_gib_s ratio limit_ratio
   SUMMARY  op place geomean min of the ratios, limit_geomean
+  LOSES    cells below 1, and to whom
+  READING  gen_pq against a loop that reads the k blocks and writes nothing: op place k chunk ratio
   AGAINST  each peer alone: op place geomean min max
   PATH     peer, operation and the code path it takes on this CPU
 Files in --out: DATE-BACKEND.tsv (the same), DATE-BACKEND-all.tsv (each implementation's rate in

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cell::{Operation, Place};
+use crate::cell::{Operation, Place, Task};
 use crate::chart;
 use crate::machine;
 use crate::verdict::{Sheet, Verdict, each, limits, part, summary};
@@ -101,6 +101,23 @@ impl<'a> Report<'a> {
             match limits(part) {
                 Some(limit) => writeln!(text, " limit_geomean={:.3}", limit.geomean)?,
                 None => writeln!(text)?,
+            }
+        }
+        for Verdict { cell, best, .. } in &self.verdicts {
+            if let Some(best) = best.as_ref().filter(|best| best.ratio < 1.0) {
+                let Task { operation, k, chunk } = cell.task;
+                let (place, name, ratio) = (cell.place, &best.name, best.ratio);
+                writeln!(text, "LOSES {operation} {place} k={k} chunk={chunk} {ratio:.3} {name}")?;
+            }
+        }
+        for Verdict { cell, reading, .. } in &self.verdicts {
+            if let Some(ratio) = reading {
+                let Task { operation, k, chunk } = cell.task;
+                writeln!(
+                    text,
+                    "READING {operation} {} k={k} chunk={chunk} {ratio:.3}",
+                    cell.place
+                )?;
             }
         }
         for (operation, place) in groups() {

@@ -16,7 +16,7 @@ struct Case {
 
 /// Runs the operation once on a row whose outcome is known.
 pub(crate) fn run(peer: &dyn Peer, task: &Task) -> Result<(), String> {
-    if peer.part() == Part::Limit {
+    if matches!(peer.part(), Part::Limit | Part::Reading) {
         return Ok(());
     }
     let outcome = match (task.operation, peer.code()) {

@@ -12,14 +12,20 @@ pub(crate) enum Standing {
     Peer,
     /// A peer that did not: shown, not compared with.
     Bystander,
+    /// Ours by default, where the caller could have said more: shown, not compared.
+    OursUnasked,
     Limit,
+    /// The loop that writes nothing.
+    Reading,
 }
 
 impl Standing {
-    pub(crate) fn of(peer: &dyn Peer, operation: Operation) -> Self {
-        match (peer.part(), peer.path(operation)) {
+    pub(crate) fn of(peer: &dyn Peer, cell: &Cell) -> Self {
+        match (peer.part_in(cell.place), peer.path(cell.task.operation)) {
             (Part::Ours, _) => Self::Ours,
+            (Part::OursUnasked, _) => Self::OursUnasked,
             (Part::Limit, _) => Self::Limit,
+            (Part::Reading, _) => Self::Reading,
             (Part::Peer, Some(Path::Vector(_))) => Self::Peer,
             (Part::Peer, Some(Path::Generic(_)) | None) => Self::Bystander,
         }
@@ -30,12 +36,14 @@ impl Standing {
             Self::Ours => "ours",
             Self::Peer => "peer",
             Self::Bystander => "generic",
+            Self::OursUnasked => "default",
             Self::Limit => "limit",
+            Self::Reading => "read",
         }
     }
 
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
-        [Self::Ours, Self::Peer, Self::Bystander, Self::Limit]
+        [Self::Ours, Self::Peer, Self::Bystander, Self::OursUnasked, Self::Limit, Self::Reading]
             .into_iter()
             .find(|standing| standing.name() == name)
             .ok_or_else(|| format!("no standing {name}"))
@@ -100,6 +108,8 @@ pub(crate) struct Verdict {
     pub(crate) best: Option<Best>,
     /// Ours, and the rate of the limit.
     pub(crate) limit: Option<(f64, f64)>,
+    /// Ours against the loop that writes nothing.
+    pub(crate) reading: Option<f64>,
     /// Every peer: name, and ours against it.
     pub(crate) against: Vec<(String, f64)>,
 }
@@ -134,8 +144,10 @@ impl Verdict {
             }
         }
         let limit = if limit.is_empty() { None } else { Some((ratio(&limit), median(limit))) };
+        let reading = entries.iter().find(|entry| entry.standing == Standing::Reading);
+        let reading = reading.map(|entry| ratio(&entry.rates));
         let against = rivals().map(|it| (it.name.clone(), ratio(&it.rates))).collect();
-        Some(Self { cell, ours: ours.rate(), best, limit, against })
+        Some(Self { cell, ours: ours.rate(), best, limit, reading, against })
     }
 }
 

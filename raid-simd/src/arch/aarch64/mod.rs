@@ -66,7 +66,7 @@ impl Native {
         }
     }
 
-    pub(crate) fn run<O: Operation>(self, operation: O) -> O::Answer {
+    pub(crate) fn run<O: Operation>(self, operation: O) -> Option<O::Answer> {
         match self {
             Self::Neon(proof) => run_in_extent::<Quad, O>(proof, operation),
             Self::NeonSha3(proof) => run_in_extent::<Sha3Quad, O>(proof, operation),

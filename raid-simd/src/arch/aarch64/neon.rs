@@ -5,9 +5,9 @@ use core::arch::aarch64::{
     vqtbl1q_u8, vreinterpretq_s8_u8, vreinterpretq_u8_s8, vshrq_n_s8, vshrq_n_u8,
 };
 
-use crate::gather::{Taker, gather_exactly};
+use crate::gather::{Make, Taker, gather_counted};
 use crate::gf256::{self, Nibbles};
-use crate::vector::{Cached, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
 use crate::verdict::Different;
 
 /// The target has Advanced SIMD: this module is compiled for no other.
@@ -32,6 +32,7 @@ impl Vector for Quad {
     type Factor = &'static Nibbles;
     type Running = Self;
 
+    const COUNTS: Counts = Counts::Each;
     const GAPS: Gaps = Gaps::Doubled;
 
     #[inline(always)]
@@ -103,24 +104,23 @@ impl Vector for Quad {
     }
 
     #[inline(always)]
-    fn gather<B, T: Copy, K: Taker<T>>(
+    fn gather_counted<B, T: Copy, K: Taker<T>>(
         blocks: &[B],
-        turn: usize,
-        make: impl Fn(&B) -> Option<T>,
+        make: impl Make<B, T>,
         taker: K,
     ) -> Option<K::Answer> {
-        gather_exactly(blocks, turn, make, taker)
+        gather_counted(blocks, make, taker)
     }
 
-    fn enter_tile<W: Work<Self>>(proof: Neon, work: W) -> W::Answer {
+    fn enter_tile<W: Work<Self>>(proof: Neon, work: W) -> Option<W::Answer> {
         work.run::<Cached, 4>(proof)
     }
 
-    fn enter_wide<W: Work<Self>>(proof: Neon, work: W) -> W::Answer {
+    fn enter_wide<W: Work<Self>>(proof: Neon, work: W) -> Option<W::Answer> {
         work.run::<Cached, 8>(proof)
     }
 
-    fn enter_stream<W: Work<Self>>(proof: Neon, work: W) -> W::Answer {
+    fn enter_stream<W: Work<Self>>(proof: Neon, work: W) -> Option<W::Answer> {
         work.run::<PastCache, 4>(proof)
     }
 }

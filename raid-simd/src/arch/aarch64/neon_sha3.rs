@@ -3,9 +3,9 @@
 use core::arch::aarch64::{uint8x16_t, veor3q_u8};
 
 use super::neon::{Neon, Quad, reduction};
-use crate::gather::{Taker, gather_exactly};
+use crate::gather::{Make, Taker, gather_counted};
 use crate::gf256::Nibbles;
-use crate::vector::{Cached, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
 use crate::verdict::Different;
 
 /// Proof that the CPU has the SHA-3 instructions.
@@ -33,6 +33,7 @@ impl Vector for Sha3Quad {
     type Factor = &'static Nibbles;
     type Running = Self;
 
+    const COUNTS: Counts = Counts::Each;
     const GAPS: Gaps = Gaps::Doubled;
 
     #[inline(always)]
@@ -104,46 +105,45 @@ impl Vector for Sha3Quad {
     }
 
     #[inline(always)]
-    fn gather<B, T: Copy, K: Taker<T>>(
+    fn gather_counted<B, T: Copy, K: Taker<T>>(
         blocks: &[B],
-        turn: usize,
-        make: impl Fn(&B) -> Option<T>,
+        make: impl Make<B, T>,
         taker: K,
     ) -> Option<K::Answer> {
-        gather_exactly(blocks, turn, make, taker)
+        gather_counted(blocks, make, taker)
     }
 
     #[inline(always)]
-    fn enter_tile<W: Work<Self>>(proof: NeonSha3, work: W) -> W::Answer {
+    fn enter_tile<W: Work<Self>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { tile(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_wide<W: Work<Self>>(proof: NeonSha3, work: W) -> W::Answer {
+    fn enter_wide<W: Work<Self>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { wide(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_stream<W: Work<Self>>(proof: NeonSha3, work: W) -> W::Answer {
+    fn enter_stream<W: Work<Self>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { stream(proof, work) }
     }
 }
 
 #[target_feature(enable = "neon,sha3")]
-fn tile<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> W::Answer {
+fn tile<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }
 
 #[target_feature(enable = "neon,sha3")]
-fn wide<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> W::Answer {
+fn wide<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
     work.run::<Cached, 8>(proof)
 }
 
 #[target_feature(enable = "neon,sha3")]
-fn stream<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> W::Answer {
+fn stream<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
     work.run::<PastCache, 4>(proof)
 }
 

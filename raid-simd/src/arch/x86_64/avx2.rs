@@ -8,9 +8,9 @@ use core::arch::x86_64::{
 };
 
 use super::offset::OFFSET;
-use crate::gather::{Taker, gather_exactly};
+use crate::gather::{Make, Taker, gather_counted};
 use crate::gf256::{self, Nibbles};
-use crate::vector::{Cached, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
 use crate::verdict::Different;
 
 /// Proof that the CPU has AVX2.
@@ -39,6 +39,9 @@ impl Vector for Ymm {
     /// Offset by [`OFFSET`].
     type Running = Self;
 
+    const COUNTS: Counts = Counts::Each;
+    const STREAMS: Counts = Counts::Each;
+    const GROUPS_FROM: usize = 8;
     const GAPS: Gaps = Gaps::Doubled;
 
     #[inline(always)]
@@ -129,51 +132,45 @@ impl Vector for Ymm {
     }
 
     #[inline(always)]
-    fn gather<B, T: Copy, K: Taker<T>>(
+    fn gather_counted<B, T: Copy, K: Taker<T>>(
         blocks: &[B],
-        turn: usize,
-        make: impl Fn(&B) -> Option<T>,
+        make: impl Make<B, T>,
         taker: K,
     ) -> Option<K::Answer> {
-        gather_exactly(blocks, turn, make, taker)
+        gather_counted(blocks, make, taker)
     }
 
     #[inline(always)]
-    fn enter_tile<W: Work<Self>>(proof: Avx2, work: W) -> W::Answer {
+    fn enter_tile<W: Work<Self>>(proof: Avx2, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { tile(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_wide<W: Work<Self>>(proof: Avx2, work: W) -> W::Answer {
+    fn enter_wide<W: Work<Self>>(proof: Avx2, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { wide(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_few<W: Work<Self>>(proof: Avx2, work: W) -> W::Answer {
-        Self::enter_wide(proof, work)
-    }
-
-    #[inline(always)]
-    fn enter_stream<W: Work<Self>>(proof: Avx2, work: W) -> W::Answer {
+    fn enter_stream<W: Work<Self>>(proof: Avx2, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { stream(proof, work) }
     }
 }
 
 #[target_feature(enable = "avx2")]
-fn tile<W: Work<Ymm>>(proof: Avx2, work: W) -> W::Answer {
+fn tile<W: Work<Ymm>>(proof: Avx2, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }
 
 #[target_feature(enable = "avx2")]
-fn wide<W: Work<Ymm>>(proof: Avx2, work: W) -> W::Answer {
+fn wide<W: Work<Ymm>>(proof: Avx2, work: W) -> Option<W::Answer> {
     work.run::<Cached, 8>(proof)
 }
 
 #[target_feature(enable = "avx2")]
-fn stream<W: Work<Ymm>>(proof: Avx2, work: W) -> W::Answer {
+fn stream<W: Work<Ymm>>(proof: Avx2, work: W) -> Option<W::Answer> {
     work.run::<PastCache, 2>(proof)
 }
 

@@ -8,9 +8,9 @@ use core::arch::x86_64::{
 };
 
 use super::offset::OFFSET;
-use crate::gather::{Taker, gather_exactly};
+use crate::gather::{Make, Taker, gather_counted};
 use crate::gf256::{self, Nibbles};
-use crate::vector::{Cached, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
 use crate::verdict::Different;
 
 /// Proof that the CPU has AVX-512 F, BW and VL.
@@ -42,6 +42,7 @@ impl Vector for Zmm {
     /// Offset by [`OFFSET`].
     type Running = Self;
 
+    const COUNTS: Counts = Counts::Each;
     const GAPS: Gaps = Gaps::Doubled;
 
     #[inline(always)]
@@ -151,46 +152,45 @@ impl Vector for Zmm {
     }
 
     #[inline(always)]
-    fn gather<B, T: Copy, K: Taker<T>>(
+    fn gather_counted<B, T: Copy, K: Taker<T>>(
         blocks: &[B],
-        turn: usize,
-        make: impl Fn(&B) -> Option<T>,
+        make: impl Make<B, T>,
         taker: K,
     ) -> Option<K::Answer> {
-        gather_exactly(blocks, turn, make, taker)
+        gather_counted(blocks, make, taker)
     }
 
     #[inline(always)]
-    fn enter_tile<W: Work<Self>>(proof: Avx512, work: W) -> W::Answer {
+    fn enter_tile<W: Work<Self>>(proof: Avx512, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { tile(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_wide<W: Work<Self>>(proof: Avx512, work: W) -> W::Answer {
+    fn enter_wide<W: Work<Self>>(proof: Avx512, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { wide(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_stream<W: Work<Self>>(proof: Avx512, work: W) -> W::Answer {
+    fn enter_stream<W: Work<Self>>(proof: Avx512, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { stream(proof, work) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn tile<W: Work<Zmm>>(proof: Avx512, work: W) -> W::Answer {
+fn tile<W: Work<Zmm>>(proof: Avx512, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn wide<W: Work<Zmm>>(proof: Avx512, work: W) -> W::Answer {
+fn wide<W: Work<Zmm>>(proof: Avx512, work: W) -> Option<W::Answer> {
     work.run::<Cached, 8>(proof)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn stream<W: Work<Zmm>>(proof: Avx512, work: W) -> W::Answer {
+fn stream<W: Work<Zmm>>(proof: Avx512, work: W) -> Option<W::Answer> {
     work.run::<PastCache, 1>(proof)
 }
 

@@ -4,8 +4,8 @@ use core::arch::x86_64::{_mm512_gf2p8affine_epi64_epi8, _mm512_set1_epi64};
 
 use super::avx512::{Avx512, Zmm};
 use super::matrix::{BY_2, BY_4, Matrix, matrix};
-use crate::gather::{Taker, gather_exactly};
-use crate::vector::{Cached, Gaps, PastCache, Vector, Work};
+use crate::gather::{Make, Taker, gather_counted};
+use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
 use crate::verdict::Different;
 
 /// Proof that the CPU has GFNI on top of AVX-512.
@@ -33,6 +33,8 @@ impl Vector for GfniZmm {
     type Factor = Matrix;
     type Running = Self;
 
+    const COUNTS: Counts = Counts::Each;
+    const STREAMS: Counts = Counts::Each;
     const GAPS: Gaps = Gaps::Weighted;
 
     #[inline(always)]
@@ -127,46 +129,45 @@ impl Vector for GfniZmm {
     }
 
     #[inline(always)]
-    fn gather<B, T: Copy, K: Taker<T>>(
+    fn gather_counted<B, T: Copy, K: Taker<T>>(
         blocks: &[B],
-        turn: usize,
-        make: impl Fn(&B) -> Option<T>,
+        make: impl Make<B, T>,
         taker: K,
     ) -> Option<K::Answer> {
-        gather_exactly(blocks, turn, make, taker)
+        gather_counted(blocks, make, taker)
     }
 
     #[inline(always)]
-    fn enter_tile<W: Work<Self>>(proof: Avx512Gfni, work: W) -> W::Answer {
+    fn enter_tile<W: Work<Self>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { tile(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_wide<W: Work<Self>>(proof: Avx512Gfni, work: W) -> W::Answer {
+    fn enter_wide<W: Work<Self>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { wide(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_stream<W: Work<Self>>(proof: Avx512Gfni, work: W) -> W::Answer {
+    fn enter_stream<W: Work<Self>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { stream(proof, work) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
-fn tile<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> W::Answer {
+fn tile<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
-fn wide<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> W::Answer {
+fn wide<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
     work.run::<Cached, 8>(proof)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
-fn stream<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> W::Answer {
+fn stream<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
     work.run::<PastCache, 1>(proof)
 }
 

@@ -87,14 +87,24 @@ impl Native {
         }
     }
 
-    #[inline]
-    pub(crate) fn run<O: Operation>(self, operation: O) -> O::Answer {
+    #[inline(always)]
+    pub(crate) fn run<O: Operation>(self, operation: O) -> Option<O::Answer> {
+        /// A backend that the build does not offer is not compiled: no value of it exists.
+        macro_rules! run {
+            ($backend:ident, $vector:ty, $proof:ident) => {
+                if const { Backend::$backend.is_allowed() } {
+                    run_in_extent::<$vector, O>($proof, operation)
+                } else {
+                    None
+                }
+            };
+        }
         match self {
-            Self::Ssse3(proof) => run_in_extent::<Xmm, O>(proof, operation),
-            Self::Avx2(proof) => run_in_extent::<Ymm, O>(proof, operation),
-            Self::Avx2Gfni(proof) => run_in_extent::<GfniYmm, O>(proof, operation),
-            Self::Avx512(proof) => run_in_extent::<Zmm, O>(proof, operation),
-            Self::Avx512Gfni(proof) => run_in_extent::<GfniZmm, O>(proof, operation),
+            Self::Ssse3(proof) => run!(Ssse3, Xmm, proof),
+            Self::Avx2(proof) => run!(Avx2, Ymm, proof),
+            Self::Avx2Gfni(proof) => run!(Avx2Gfni, GfniYmm, proof),
+            Self::Avx512(proof) => run!(Avx512, Zmm, proof),
+            Self::Avx512Gfni(proof) => run!(Avx512Gfni, GfniZmm, proof),
         }
     }
 }

@@ -127,36 +127,36 @@ impl Vector for Xmm {
     }
 
     #[inline(always)]
-    fn enter_tile<W: Work<Self>>(proof: Ssse3, work: W) -> W::Answer {
+    fn enter_tile<W: Work<Self>>(proof: Ssse3, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { tile(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_wide<W: Work<Self>>(proof: Ssse3, work: W) -> W::Answer {
+    fn enter_wide<W: Work<Self>>(proof: Ssse3, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { wide(proof, work) }
     }
 
     #[inline(always)]
-    fn enter_stream<W: Work<Self>>(proof: Ssse3, work: W) -> W::Answer {
+    fn enter_stream<W: Work<Self>>(proof: Ssse3, work: W) -> Option<W::Answer> {
         // SAFETY: the proof.
         unsafe { stream(proof, work) }
     }
 }
 
 #[target_feature(enable = "ssse3")]
-fn tile<W: Work<Xmm>>(proof: Ssse3, work: W) -> W::Answer {
+fn tile<W: Work<Xmm>>(proof: Ssse3, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }
 
 #[target_feature(enable = "ssse3")]
-fn wide<W: Work<Xmm>>(proof: Ssse3, work: W) -> W::Answer {
+fn wide<W: Work<Xmm>>(proof: Ssse3, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }
 
 #[target_feature(enable = "ssse3")]
-fn stream<W: Work<Xmm>>(proof: Ssse3, work: W) -> W::Answer {
+fn stream<W: Work<Xmm>>(proof: Ssse3, work: W) -> Option<W::Answer> {
     work.run::<PastCache, 4>(proof)
 }
 

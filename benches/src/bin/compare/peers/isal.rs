@@ -19,7 +19,14 @@ unsafe extern "C" {
     fn xor_gen(vects: c_int, len: c_int, array: *mut *mut c_void) -> c_int;
     fn pq_gen(vects: c_int, len: c_int, array: *mut *mut c_void) -> c_int;
     fn pq_check(vects: c_int, len: c_int, array: *mut *mut c_void) -> c_int;
+    // What pq_gen dispatches to.
+    fn pq_gen_sse(vects: c_int, len: c_int, array: *mut *mut c_void) -> c_int;
+    fn pq_gen_avx2(vects: c_int, len: c_int, array: *mut *mut c_void) -> c_int;
+    fn pq_gen_avx2_gfni(vects: c_int, len: c_int, array: *mut *mut c_void) -> c_int;
+    fn pq_gen_avx512(vects: c_int, len: c_int, array: *mut *mut c_void) -> c_int;
 }
+
+type Raid = unsafe extern "C" fn(c_int, c_int, *mut *mut c_void) -> c_int;
 
 /// One way to use it.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +35,24 @@ pub(super) enum Isal {
     Plain,
     /// A check by its fast generator.
     GenerateAndCompare,
+    /// Its generator for one set of instructions, past its dispatcher.
+    Instructions(&'static str, Raid),
 }
 
 impl Isal {
     pub(super) const WAYS: [Self; 2] = [Self::Plain, Self::GenerateAndCompare];
+
+    /// What it has for the instructions of one of our backends, other than the best of them all.
+    /// The CPU has them, since it has the backend.
+    pub(super) fn of_instructions(backend: &str) -> Option<Self> {
+        match backend {
+            "ssse3" => Some(Self::Instructions("pq_gen_sse", pq_gen_sse)),
+            "avx2" => Some(Self::Instructions("pq_gen_avx2", pq_gen_avx2)),
+            "avx2_gfni" => Some(Self::Instructions("pq_gen_avx2_gfni", pq_gen_avx2_gfni)),
+            "avx512" => Some(Self::Instructions("pq_gen_avx512", pq_gen_avx512)),
+            _ => None,
+        }
+    }
 }
 
 impl Peer for Isal {
@@ -39,6 +60,7 @@ impl Peer for Isal {
         match self {
             Self::Plain => format!("isa-l-{VERSION}"),
             Self::GenerateAndCompare => format!("isa-l-{VERSION}:pq_gen+memcmp"),
+            Self::Instructions(function, _) => format!("isa-l-{VERSION}:{function}"),
         }
     }
 
@@ -57,15 +79,19 @@ impl Peer for Isal {
                 Some(dispatched("ec_encode_data", &PRODUCTS))
             }
             (Self::Plain, Operation::Check) => Some(dispatched("pq_check", &CHECKS)),
-            (
-                Self::GenerateAndCompare,
-                Operation::GenPq
-                | Operation::Xor
+            (Self::Instructions(function, _), Operation::GenPq) => {
+                Some(Path::Vector((*function).to_owned()))
+            }
+            (Self::Instructions(..), Operation::Check)
+            | (
+                Self::Instructions(..) | Self::GenerateAndCompare,
+                Operation::Xor
                 | Operation::UpdatePq
                 | Operation::RecoverOne
                 | Operation::RecoverTwo
                 | Operation::RecoverDataP,
-            ) => None,
+            )
+            | (Self::GenerateAndCompare, Operation::GenPq) => None,
         }
     }
 
@@ -97,6 +123,12 @@ impl Peer for Isal {
             (Self::Plain, Operation::RecoverDataP) => {
                 let tables = Rc::new(decode_tables(&task, &[task.first(), task.k]));
                 Box::new(move |row| recover_data_p(task, Rc::clone(&tables), row))
+            }
+            (Self::Instructions(_, generate), _) => {
+                let generate = *generate;
+                Box::new(move |row| {
+                    raid(generate, pointers(row.data, [row.p, row.q]), row.new.len())
+                })
             }
             (Self::GenerateAndCompare, _) => {
                 let scratch = Rc::new([Scratch::new(task.chunk), Scratch::new(task.chunk)]);
@@ -193,18 +225,14 @@ struct Blocks<'a> {
     borrow: core::marker::PhantomData<&'a mut [u8]>,
 }
 
-fn raid(
-    function: unsafe extern "C" fn(c_int, c_int, *mut *mut c_void) -> c_int,
-    blocks: Blocks<'_>,
-    length: usize,
-) -> Call<'_> {
+fn raid(function: Raid, blocks: Blocks<'_>, length: usize) -> Call<'_> {
     let (count, length) = (int(blocks.pointers.len()), int(length));
     let mut blocks = blocks;
     Box::new(move || {
         let array = blocks.pointers.as_mut_ptr().cast::<*mut c_void>();
         // SAFETY: `array` has `count` pointers, each to `length` bytes that the row lends
         // exclusively, aligned to 1 KiB; `length` is a multiple of 1 KiB; the function is one of
-        // the three declared above.
+        // those declared above.
         unsafe { function(count, length, array) == 0 }
     })
 }

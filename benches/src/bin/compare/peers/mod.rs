@@ -40,8 +40,12 @@ pub(crate) enum Path {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Ours,
+    /// Ours as it is when the caller says nothing: listed, not compared.
+    OursUnasked,
     Peer,
     Limit,
+    /// A loop that writes nothing.
+    Reading,
 }
 
 /// An implementation.
@@ -51,6 +55,10 @@ pub(crate) trait Peer {
 
     fn part(&self) -> Part {
         Part::Peer
+    }
+
+    fn part_in(&self, _: Place) -> Part {
+        self.part()
     }
 
     fn code(&self) -> Code {
@@ -77,15 +85,25 @@ pub(crate) trait Peer {
     }
 }
 
-/// All of them, ours first.
+/// All of them, ours first. Where one of our backends is named that has a counterpart in ISA-L for
+/// the same instructions, no other peer than that.
 pub(crate) fn all(backend: Option<&str>) -> Result<Vec<Box<dyn Peer>>, String> {
-    let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(ours::Ours::new(backend)?)];
+    let mut peers: Vec<Box<dyn Peer>> = Vec::new();
+    for ask in ours::Ask::ALL {
+        peers.push(Box::new(ours::Ours::new(backend, ask)?));
+    }
+    let limits = streams::Streams::all().map(|streams| Box::new(streams) as Box<dyn Peer>);
+    if let Some(counterpart) = backend.and_then(isal::Isal::of_instructions) {
+        peers.push(Box::new(counterpart));
+        peers.extend(limits);
+        return Ok(peers);
+    }
     peers.extend(isal::Isal::WAYS.map(|isal| Box::new(isal) as Box<dyn Peer>));
     peers.extend(rusty_erasure::Rusty::WAYS.map(|rusty| Box::new(rusty) as Box<dyn Peer>));
     peers.push(Box::new(reed_solomon_erasure::Erasure));
     peers.push(Box::new(fec_rs::Fec));
     peers.push(Box::new(reed_solomon_simd::Leopard));
-    peers.extend(streams::Streams::all().map(|streams| Box::new(streams) as Box<dyn Peer>));
+    peers.extend(limits);
     Ok(peers)
 }
 

@@ -1,31 +1,71 @@
 //! raid-simd.
 
-use raid_simd::{Change, Exponent, Kernels, Source, Target};
+use raid_simd::{Change, Exponent, Kernels, Placement, Source, Target};
 
 use super::{Bind, Call, Part, Path, Peer};
-use crate::cell::{Operation, Task};
+use crate::cell::{Operation, Place, Task};
 use crate::row::Row;
 
+/// What a caller tells of where the rows are. One call cannot see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Nothing.
+    Nothing,
+    /// That it goes through more rows than a cache holds.
+    Streaming,
+}
+
+impl Ask {
+    pub(super) const ALL: [Self; 2] = [Self::Nothing, Self::Streaming];
+}
+
 #[derive(Debug)]
-pub(super) struct Ours(Kernels);
+pub(super) struct Ours(Kernels, Ask);
 
 impl Ours {
-    pub(super) fn new(backend: Option<&str>) -> Result<Self, String> {
-        let Some(name) = backend else { return Ok(Self(Kernels::detect())) };
-        Kernels::available().find(|kernels| kernels.name() == name).map(Self).ok_or_else(|| {
-            let names: Vec<_> = Kernels::available().map(Kernels::name).collect();
-            format!("no backend {name} on this CPU; there are: {}", names.join(", "))
-        })
+    pub(super) fn new(backend: Option<&str>, ask: Ask) -> Result<Self, String> {
+        let kernels = match backend {
+            None => Kernels::detect(),
+            Some(name) => {
+                Kernels::available().find(|kernels| kernels.name() == name).ok_or_else(|| {
+                    let names: Vec<_> = Kernels::available().map(Kernels::name).collect();
+                    format!("no backend {name} on this CPU; there are: {}", names.join(", "))
+                })?
+            }
+        };
+        let placement = match ask {
+            Ask::Nothing => Placement::default(),
+            Ask::Streaming => Placement::Streaming,
+        };
+        Ok(Self(kernels.placed(placement), ask))
     }
 }
 
 impl Peer for Ours {
     fn name(&self) -> String {
-        format!("raid-simd-{}", self.0.name())
+        let Self(kernels, ask) = self;
+        match ask {
+            Ask::Nothing => format!("raid-simd-{}", kernels.name()),
+            Ask::Streaming => format!("raid-simd-{}:streaming", kernels.name()),
+        }
     }
 
     fn part(&self) -> Part {
         Part::Ours
+    }
+
+    fn part_in(&self, place: Place) -> Part {
+        match (place, self.1) {
+            (Place::Hot, _) | (Place::Memory, Ask::Streaming) => Part::Ours,
+            (Place::Memory, Ask::Nothing) => Part::OursUnasked,
+        }
+    }
+
+    fn visits(&self, place: Place) -> bool {
+        match (place, self.1) {
+            (Place::Hot, Ask::Streaming) => false,
+            (Place::Hot, Ask::Nothing) | (Place::Memory, _) => true,
+        }
     }
 
     fn path(&self, _: Operation) -> Option<Path> {

@@ -33,6 +33,8 @@ enum Step {
     By512,
     By64PastCache,
     By512PastCache,
+    /// Writes nothing.
+    Reading,
 }
 
 impl Streams {
@@ -44,7 +46,8 @@ impl Streams {
         } else {
             None
         };
-        let steps = [Step::By256, Step::By512, Step::By64PastCache, Step::By512PastCache];
+        let steps =
+            [Step::By256, Step::By512, Step::By64PastCache, Step::By512PastCache, Step::Reading];
         width.into_iter().flat_map(move |width| steps.map(|step| Self { width, step }))
     }
 }
@@ -56,15 +59,22 @@ impl Peer for Streams {
             Step::By512 => "512",
             Step::By64PastCache => "64-past-cache",
             Step::By512PastCache => "512-past-cache",
+            Step::Reading => return "read".to_owned(),
         };
         format!("limit:{step}")
     }
 
     fn part(&self) -> Part {
-        Part::Limit
+        match self.step {
+            Step::Reading => Part::Reading,
+            Step::By256 | Step::By512 | Step::By64PastCache | Step::By512PastCache => Part::Limit,
+        }
     }
 
-    fn path(&self, _: Operation) -> Option<Path> {
+    fn path(&self, operation: Operation) -> Option<Path> {
+        if self.part() == Part::Reading && operation != Operation::GenPq {
+            return None;
+        }
         let width = match self.width {
             Width::Avx512 => "avx512",
             Width::Avx2 => "avx2",
@@ -75,7 +85,10 @@ impl Peer for Streams {
     fn visits(&self, place: Place) -> bool {
         match (place, self.step) {
             (Place::Hot, Step::By64PastCache | Step::By512PastCache) => false,
-            (Place::Hot, Step::By256 | Step::By512) | (Place::Memory, _) => true,
+            (Place::Hot, Step::By256 | Step::By512 | Step::Reading) => true,
+            (Place::Memory, Step::Reading) => false,
+            (Place::Memory, Step::By256 | Step::By512) => true,
+            (Place::Memory, Step::By64PastCache | Step::By512PastCache) => true,
         }
     }
 
@@ -83,6 +96,9 @@ impl Peer for Streams {
         let (task, loops) = (*task, *self);
         Box::new(move |row| {
             let mut traffic = Traffic::of(&task, row);
+            if loops.part() == Part::Reading {
+                traffic.writes = Writes::None;
+            }
             Box::new(move || {
                 loops.run(&mut traffic);
                 true
@@ -120,11 +136,11 @@ impl Streams {
             };
         }
         match (self.width, self.step) {
-            (Width::Avx512, Step::By256) => by_count!(pass512, 4, false),
+            (Width::Avx512, Step::By256 | Step::Reading) => by_count!(pass512, 4, false),
             (Width::Avx512, Step::By512) => by_count!(pass512, 8, false),
             (Width::Avx512, Step::By64PastCache) => by_count!(pass512, 1, true),
             (Width::Avx512, Step::By512PastCache) => by_count!(pass512, 8, true),
-            (Width::Avx2, Step::By256) => by_count!(pass256, 8, false),
+            (Width::Avx2, Step::By256 | Step::Reading) => by_count!(pass256, 8, false),
             (Width::Avx2, Step::By512) => by_count!(pass256, 16, false),
             (Width::Avx2, Step::By64PastCache) => by_count!(pass256, 2, true),
             (Width::Avx2, Step::By512PastCache) => by_count!(pass256, 16, true),

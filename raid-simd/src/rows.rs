@@ -1,0 +1,480 @@
+//! Which loop runs for the rows of a call: what their exponents are decides it.
+
+use core::marker::PhantomData;
+
+use crate::arch::lanes::Extent;
+use crate::blocks::{Block, Ranked};
+use crate::fold::{Dense, Gapped, Grouping, Plain, Rule, Term, Weighted};
+use crate::gather::{MOST_COUNTED, Make, gather, gather_one};
+use crate::gf256;
+use crate::pass::{
+    End, Look, Looking, LookingByGroup, Resume, Summing, SummingByGroup, SummingInTargets,
+    group_bytes,
+};
+use crate::placement::{Path, Placement};
+use crate::shape::{Order, Sequence, Usual};
+use crate::vector::{Counts, Gaps, Vector};
+
+// What a backend has no use for is asked for in `const` blocks: then it is not even compiled.
+
+/// One call: on what it runs, and over what.
+pub(crate) struct Call<'c, V: Vector> {
+    pub(crate) proof: V::Proof,
+    pub(crate) extent: Extent<'c>,
+    pub(crate) placement: Placement,
+}
+
+/// What is known of the exponents of a row. Its operations answer `None` if that is not so, or if
+/// there is no loop for it; they have done nothing then.
+pub(crate) trait Arrangement: Copy {
+    /// Sums for P and Q, with a loop for each usual count.
+    fn generate<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: Resume<'c, V>;
+
+    /// The same for blocks among which some are missing.
+    fn recover<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: End<'c, V>;
+
+    /// Sums for P and Q to be added to what was there, most often of one block.
+    fn add<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: End<'c, V>;
+
+    /// Looks at the sums for P and Q, unit by unit, with a loop for each usual count. How many
+    /// units were told of.
+    fn look<'c, V, B, K>(
+        self,
+        call: Call<'c, V>,
+        blocks: &[B],
+        look: K,
+        visit: &mut dyn FnMut(usize, K::Finding),
+    ) -> Option<usize>
+    where
+        V: Vector,
+        B: Ranked,
+        K: Look<'c, V>;
+}
+
+/// Loops for P alone: exponents play no part.
+pub(crate) trait PlainLoops: Copy {
+    /// Sums for P.
+    fn plain<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Block,
+        E: End<'c, V>;
+
+    /// Sums for P to be added to what was there, most often of one block.
+    fn add_plain<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Block,
+        E: End<'c, V>;
+}
+
+/// One for each usual count.
+#[derive(Clone, Copy)]
+pub(crate) struct UsualCount;
+
+/// One for all counts.
+#[derive(Clone, Copy)]
+pub(crate) struct AnyCount;
+
+impl PlainLoops for UsualCount {
+    #[inline(always)]
+    fn plain<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Block,
+        E: End<'c, V>,
+    {
+        let extent = call.extent;
+        let make = Lanes { extent };
+        V::gather_counted(blocks, make, call.summing::<Plain, E>(blocks.len(), end))
+    }
+
+    #[inline(always)]
+    fn add_plain<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Block,
+        E: End<'c, V>,
+    {
+        let [block] = blocks else { return None };
+        let extent = call.extent;
+        gather_one(block, Lanes { extent }, call.adding::<Plain, E>(1, end))
+    }
+}
+
+impl PlainLoops for AnyCount {
+    #[inline]
+    fn plain<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Block,
+        E: End<'c, V>,
+    {
+        let extent = call.extent;
+        let summing = call.summing::<Plain, E>(blocks.len(), end);
+        gather_past_cache(blocks, 0, |block| block.lane(extent), summing)
+    }
+
+    #[inline]
+    fn add_plain<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Block,
+        E: End<'c, V>,
+    {
+        let extent = call.extent;
+        let adding = call.adding::<Plain, E>(blocks.len(), end);
+        gather(blocks, 0, |block| block.lane(extent), adding)
+    }
+}
+
+impl<const LOST: usize> Arrangement for Usual<LOST> {
+    #[inline(always)]
+    fn generate<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: Resume<'c, V>,
+    {
+        let extent = call.extent;
+        let make = LanesOf { row: self, extent };
+        let summing = call.summing::<Dense, E>(blocks.len(), end);
+        if const { V::GROUPS_FROM != usize::MAX } && in_targets::<V>(blocks.len(), summing.path) {
+            return None;
+        }
+        V::gather_counted(blocks, make, summing)
+    }
+
+    #[inline(always)]
+    fn recover<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: End<'c, V>,
+    {
+        if const { matches!(V::GAPS, Gaps::Doubled) } {
+            return None;
+        }
+        let make = TermsOf { row: self, extent: call.extent, backend: PhantomData::<V> };
+        V::gather_counted(blocks, make, call.summing::<Weighted, E>(blocks.len(), end))
+    }
+
+    #[inline(always)]
+    fn add<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: End<'c, V>,
+    {
+        // A single one, whatever its exponent.
+        let [block] = blocks else { return None };
+        let extent = call.extent;
+        let make = TermsOf { row: Usual::<1>::KNOWN, extent, backend: PhantomData::<V> };
+        gather_one(block, make, call.adding::<Weighted, E>(1, end))
+    }
+
+    #[inline(always)]
+    fn look<'c, V, B, K>(
+        self,
+        call: Call<'c, V>,
+        blocks: &[B],
+        look: K,
+        visit: &mut dyn FnMut(usize, K::Finding),
+    ) -> Option<usize>
+    where
+        V: Vector,
+        B: Ranked,
+        K: Look<'c, V>,
+    {
+        let extent = call.extent;
+        let make = LanesOf { row: self, extent };
+        V::gather_counted(blocks, make, call.looking::<Dense, K>(blocks.len(), look, visit))
+    }
+}
+
+impl<const LOST: usize> Arrangement for Order<LOST> {
+    #[inline]
+    fn generate<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: Resume<'c, V>,
+    {
+        match self.sequence {
+            Sequence::Dense => {
+                let extent = call.extent;
+                let summing = call.summing::<Dense, E>(blocks.len(), end);
+                if const { V::GROUPS_FROM != usize::MAX }
+                    && in_targets::<V>(blocks.len(), summing.path)
+                {
+                    let make = |block: &B| block.lane(extent);
+                    return gather(blocks, self.turn, make, SummingInTargets(summing));
+                }
+                gather_past_cache(blocks, self.turn, |block| block.lane(extent), summing)
+            }
+            Sequence::Gapped | Sequence::Scattered => call.ranked(blocks, self, end),
+        }
+    }
+
+    #[inline]
+    fn recover<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: End<'c, V>,
+    {
+        if const { matches!(V::GAPS, Gaps::Doubled) } {
+            return call.ranked(blocks, self, end);
+        }
+        if const { matches!(V::COUNTS, Counts::Each) } && (1..=MOST_COUNTED).contains(&blocks.len())
+        {
+            return Usual::<LOST>::KNOWN.recover(call, blocks, end);
+        }
+        let extent = call.extent;
+        let make = |block: &B| factor_term::<V, B>(block, extent);
+        gather_past_cache(blocks, 0, make, call.summing::<Weighted, E>(blocks.len(), end))
+    }
+
+    #[inline]
+    fn add<'c, V, B, E>(self, call: Call<'c, V>, blocks: &[B], end: E) -> Option<()>
+    where
+        V: Vector,
+        B: Ranked,
+        E: End<'c, V>,
+    {
+        // The targets are read too: nothing is saved by stores past the cache.
+        Call { placement: Placement::Cached, ..call }.ranked(blocks, self, end)
+    }
+
+    #[inline]
+    fn look<'c, V, B, K>(
+        self,
+        call: Call<'c, V>,
+        blocks: &[B],
+        look: K,
+        visit: &mut dyn FnMut(usize, K::Finding),
+    ) -> Option<usize>
+    where
+        V: Vector,
+        B: Ranked,
+        K: Look<'c, V>,
+    {
+        let (extent, count) = (call.extent, blocks.len());
+        match self.sequence {
+            Sequence::Dense => {
+                let looking = call.looking::<Dense, K>(count, look, visit);
+                let make = |block: &B| block.lane(extent);
+                return match looking.path {
+                    Path::Streaming
+                        if count > MOST_COUNTED && extent.length() >= group_bytes::<V>() =>
+                    {
+                        gather(blocks, self.turn, make, LookingByGroup(looking))
+                    }
+                    Path::Streaming | Path::Nearest | Path::Cached => {
+                        gather(blocks, self.turn, make, looking)
+                    }
+                };
+            }
+            Sequence::Gapped if const { matches!(V::GAPS, Gaps::Doubled) } => {
+                let taker = call.looking::<Gapped, K>(count, look, visit);
+                return gather(blocks, self.turn, |block| exponent_term(block, extent), taker);
+            }
+            Sequence::Gapped | Sequence::Scattered => {}
+        }
+        let taker = call.looking::<Weighted, K>(count, look, visit);
+        gather(blocks, self.turn, |block| factor_term::<V, B>(block, extent), taker)
+    }
+}
+
+impl<'c, V: Vector> Call<'c, V> {
+    /// Sums for P and Q, with one loop for all counts.
+    #[inline]
+    pub(crate) fn ranked<B: Ranked, E: End<'c, V>, const LOST: usize>(
+        self,
+        blocks: &[B],
+        Order { turn, sequence }: Order<LOST>,
+        end: E,
+    ) -> Option<()> {
+        let (count, extent) = (blocks.len(), self.extent);
+        if const { matches!(V::GAPS, Gaps::Doubled) } {
+            match sequence {
+                Sequence::Dense | Sequence::Gapped => {
+                    let make = |block: &B| exponent_term(block, extent);
+                    return gather(blocks, turn, make, self.summing::<Gapped, E>(count, end));
+                }
+                Sequence::Scattered => {}
+            }
+        }
+        let make = |block: &B| factor_term::<V, B>(block, extent);
+        gather(blocks, turn, make, self.summing::<Weighted, E>(count, end))
+    }
+
+    /// Looks at items that a rule brings together, unit by unit. How many units were told of.
+    #[inline]
+    pub(crate) fn look<R, B, K>(
+        self,
+        blocks: &[B],
+        look: K,
+        visit: &mut dyn FnMut(usize, K::Finding),
+    ) -> Option<usize>
+    where
+        R: Rule<'c, V, B::Lane<'c>>,
+        B: Block,
+        K: Look<'c, V>,
+    {
+        let extent = self.extent;
+        let taker = self.looking::<R, K>(blocks.len(), look, visit);
+        gather(blocks, 0, |block| block.lane(extent), taker)
+    }
+
+    #[inline(always)]
+    fn summing<R, E>(self, count: usize, end: E) -> Summing<'c, V, R, E> {
+        let Self { proof, extent, placement } = self;
+        let path = placement.path(count, extent.length());
+        Summing { proof, extent, path, end, rule: PhantomData }
+    }
+
+    /// The targets are read too: nothing is saved by stores past the cache.
+    #[inline(always)]
+    fn adding<R, E>(self, count: usize, end: E) -> Summing<'c, V, R, E> {
+        Self { placement: Placement::Cached, ..self }.summing(count, end)
+    }
+
+    #[inline(always)]
+    fn looking<R, K: Look<'c, V>>(
+        self,
+        count: usize,
+        look: K,
+        visit: &mut dyn FnMut(usize, K::Finding),
+    ) -> Looking<'c, '_, V, R, K, K::Finding> {
+        let Self { proof, extent, placement } = self;
+        let path = placement.path(count, extent.length());
+        Looking { proof, extent, path, look, visit, rule: PhantomData }
+    }
+}
+
+/// Whether sums are to go group after group: see [`Vector::GROUPS_FROM`].
+#[inline(always)]
+fn in_targets<V: Vector>(count: usize, path: Path) -> bool {
+    match path {
+        Path::Cached => count >= V::GROUPS_FROM,
+        Path::Nearest | Path::Streaming => false,
+    }
+}
+
+/// As [`gather`]; past the cache by groups of blocks, if there are many.
+#[inline(always)]
+fn gather_past_cache<'c, V, R, B, T, E>(
+    blocks: &[B],
+    turn: usize,
+    make: impl Fn(&B) -> Option<T>,
+    summing: Summing<'c, V, R, E>,
+) -> Option<()>
+where
+    V: Vector,
+    R: Grouping<'c, V, T>,
+    T: Copy,
+    E: End<'c, V>,
+{
+    match summing.path {
+        Path::Streaming
+            if blocks.len() > MOST_COUNTED && summing.extent.length() >= group_bytes::<V>() =>
+        {
+            gather(blocks, turn, make, SummingByGroup(summing))
+        }
+        Path::Streaming | Path::Nearest | Path::Cached => gather(blocks, turn, make, summing),
+    }
+}
+
+/// Makes lanes of blocks in any order.
+#[derive(Clone, Copy)]
+struct Lanes<'c> {
+    extent: Extent<'c>,
+}
+
+/// Makes lanes of the blocks of a row.
+#[derive(Clone, Copy)]
+struct LanesOf<'c, const LOST: usize> {
+    row: Usual<LOST>,
+    extent: Extent<'c>,
+}
+
+/// Makes lanes and factors of the blocks of a row.
+struct TermsOf<'c, V, const LOST: usize> {
+    row: Usual<LOST>,
+    extent: Extent<'c>,
+    backend: PhantomData<V>,
+}
+
+impl<V, const LOST: usize> Clone for TermsOf<'_, V, LOST> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V, const LOST: usize> Copy for TermsOf<'_, V, LOST> {}
+
+impl<'c, B: Block> Make<B, B::Lane<'c>> for Lanes<'c> {
+    #[inline(always)]
+    fn item(&self, _place: usize, block: &B) -> Option<B::Lane<'c>> {
+        block.lane(self.extent)
+    }
+
+    #[inline(always)]
+    fn turn(&self, _first: &B, _count: usize) -> Option<usize> {
+        None
+    }
+}
+
+impl<'c, B: Ranked, const LOST: usize> Make<B, B::Lane<'c>> for LanesOf<'c, LOST> {
+    #[inline(always)]
+    fn item(&self, place: usize, block: &B) -> Option<B::Lane<'c>> {
+        if self.row.has(place, block) { block.lane(self.extent) } else { None }
+    }
+
+    #[inline(always)]
+    fn turn(&self, first: &B, count: usize) -> Option<usize> {
+        self.row.turn(first, count)
+    }
+}
+
+impl<'c, V: Vector, B: Ranked, const LOST: usize> Make<B, Term<B::Lane<'c>, V::Factor>>
+    for TermsOf<'c, V, LOST>
+{
+    #[inline(always)]
+    fn item(&self, place: usize, block: &B) -> Option<Term<B::Lane<'c>, V::Factor>> {
+        if self.row.has(place, block) { factor_term::<V, B>(block, self.extent) } else { None }
+    }
+
+    #[inline(always)]
+    fn turn(&self, first: &B, count: usize) -> Option<usize> {
+        self.row.turn(first, count)
+    }
+}
+
+#[inline(always)]
+fn exponent_term<'c, B: Ranked>(block: &B, extent: Extent<'c>) -> Option<Term<B::Lane<'c>, u8>> {
+    Some(Term { block: block.lane(extent)?, weight: block.exponent().get() })
+}
+
+#[inline(always)]
+fn factor_term<'c, V: Vector, B: Ranked>(
+    block: &B,
+    extent: Extent<'c>,
+) -> Option<Term<B::Lane<'c>, V::Factor>> {
+    let weight = V::factor(gf256::power(block.exponent()));
+    Some(Term { block: block.lane(extent)?, weight })
+}
