@@ -8,6 +8,7 @@ use raid_core::io_limits::IoLimits;
 use raid_core::metadata::Record;
 use raid_core::units::DeviceSector;
 
+use crate::crash::{Cache, Written};
 use crate::medium::{Medium, SECTOR};
 use crate::rules::{Action, Leaves, Rule, Verdict};
 
@@ -28,6 +29,8 @@ pub struct RamDevice {
     pub recorded: Option<Record>,
     /// The last metadata that a flush made durable.
     pub durable: Option<Record>,
+    /// What a crash may take away, where that is of interest.
+    pub cache: Option<Cache>,
 }
 
 impl RamDevice {
@@ -42,6 +45,7 @@ impl RamDevice {
             done: Vec::new(),
             recorded: None,
             durable: None,
+            cache: None,
         }
     }
 
@@ -77,11 +81,17 @@ impl RamDevice {
         at: u64,
         from: &[u8],
         aligned: usize,
+        durability: Durability,
     ) -> Result<(), Fault> {
         let sectors = range(at, from.len());
         self.done.push((Action::Write, sectors.clone()));
         self.takes(&sectors, aligned)?;
-        match self.judge(Action::Write, &sectors) {
+        let verdict = self.judge(Action::Write, &sectors);
+        if let Some(cache) = &mut self.cache {
+            let durability = verdict.map_or(durability, |_| Durability::Cached);
+            cache.push(Written::Blocks { at, bytes: from.to_vec() }, durability);
+        }
+        match verdict {
             None => self.medium.write(at, from),
             Some(Verdict { fault, leaves }) => {
                 let half = from.len() / SECTOR / 2 * SECTOR;
@@ -109,6 +119,9 @@ impl RamDevice {
 
     pub(crate) fn record(&mut self, record: Record) -> Result<(), Fault> {
         self.done.push((Action::Record, 0..0));
+        if let Some(cache) = &mut self.cache {
+            cache.push(Written::Metadata(record), Durability::Cached);
+        }
         match self.judge(Action::Record, &(0..0)) {
             Some(Verdict { fault, leaves }) => {
                 match leaves {
@@ -151,8 +164,13 @@ impl BlockDevice for RamDevice {
         self.read_aligned(at.0, into, address)
     }
 
-    fn write(&mut self, at: DeviceSector, from: &[u8], _: Durability) -> Result<(), Fault> {
-        self.write_aligned(at.0, from, from.as_ptr().addr())
+    fn write(
+        &mut self,
+        at: DeviceSector,
+        from: &[u8],
+        durability: Durability,
+    ) -> Result<(), Fault> {
+        self.write_aligned(at.0, from, from.as_ptr().addr(), durability)
     }
 
     fn flush(&mut self) -> Result<(), Fault> {

@@ -12,6 +12,7 @@
 //! * What a hung command names is left alone until it is dead, and not given back.
 
 mod check;
+mod crash;
 mod hung;
 
 pub use hung::{Hung, Wait};
@@ -306,6 +307,11 @@ impl SimHost {
     pub(crate) fn end(&mut self, number: usize) -> (Token, Completion) {
         let InFlight { token, command } = self.queue.remove(number);
         let completion = self.execute(&command);
+        if let (Command::Flush { device }, Completion::Done) = (command, completion)
+            && let Some(cache) = &mut self.devices[device.index()].cache
+        {
+            cache.end_flush(token.to_bits());
+        }
         self.trace.push(Entry::Ended(token, completion));
         (token, completion)
     }
@@ -326,7 +332,7 @@ impl SimHost {
                 };
                 self.devices[device.index()].read_aligned(at.0, bytes, aligned)
             }
-            Command::Write { device, at, sectors, from, .. } => {
+            Command::Write { device, at, sectors, from, durability } => {
                 let range = self.memory(from, sectors);
                 let aligned = self.alignment(from, &range);
                 let bytes = match from {
@@ -337,7 +343,7 @@ impl SimHost {
                         &caller.bytes[range]
                     }
                 };
-                self.devices[device.index()].write_aligned(at.0, bytes, aligned)
+                self.devices[device.index()].write_aligned(at.0, bytes, aligned, durability)
             }
             Command::Flush { device } => self.devices[device.index()].sync(),
             Command::Record { device, record, .. } => self.devices[device.index()].record(record),
@@ -490,6 +496,11 @@ impl Host for SimHost {
             .inspect_err(|_| self.trace.push(Entry::Refused(token, command)))?;
         if let Command::Record { record, .. } = command {
             self.last_record = Some(record);
+        }
+        if let Command::Flush { device } = command
+            && let Some(cache) = &mut self.devices[device.index()].cache
+        {
+            cache.begin_flush(token.to_bits());
         }
         if self.hangs_now(&command) {
             self.hang(token, command);

@@ -3,6 +3,7 @@
 //! * [`medium`]: what a device holds, sector by sector.
 //! * [`rules`]: which commands fail, how, and what they leave behind.
 //! * [`device`]: a medium with rules, in memory; also a `BlockDevice`.
+//! * [`crash`]: which writes survive when everything stops.
 //! * [`host`]: carries commands out when their turn has come, keeps a trace, and checks the engine
 //!   as it goes.
 //! * [`order`]: whose turn it is: first come, last come, by chance, or every order there is.
@@ -23,6 +24,7 @@
 
 extern crate alloc;
 
+pub mod crash;
 pub mod device;
 pub mod host;
 pub mod medium;

@@ -393,6 +393,21 @@ impl<'m> Sim<'m> {
         Ok(id)
     }
 
+    /// Starts a write that is answered once it is durable.
+    ///
+    /// # Errors
+    /// Why the engine refuses it.
+    pub fn start_durable(&mut self, at: u64, bytes: Vec<u8>) -> Result<RequestId, Refusal> {
+        let sectors = sector_count(&bytes);
+        let memory = MemoryAlignment::contiguous(0);
+        let durable = Durability::Durable;
+        let request = Request::write(Lba(at), sectors, memory, Stability::Stable, durable);
+        let id = self.engine.start(request)?;
+        let segments = vec![(0, bytes.len())];
+        self.host.lend(id, Caller { bytes, purpose: Purpose::Source, segments });
+        Ok(id)
+    }
+
     /// Polls once. If that leads to nothing more, one command ends.
     pub fn turn(&mut self) -> Turn {
         let before = self.host.moves();

@@ -65,7 +65,7 @@ impl SimHost {
     }
 
     /// What the memory holds that a write names.
-    fn bytes_of(&self, command: &Command) -> Vec<u8> {
+    pub(super) fn bytes_of(&self, command: &Command) -> Vec<u8> {
         let Command::Write { from, sectors, .. } = *command else { return Vec::new() };
         let range = self.memory(from, sectors);
         match from {

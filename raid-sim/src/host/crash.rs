@@ -1,0 +1,31 @@
+//! A crash: what is in flight may have reached its device, or not.
+
+use raid_core::host::{Command, Durability};
+
+use super::SimHost;
+use crate::crash::{Cache, Crash, Written};
+
+impl SimHost {
+    /// What there is if everything stops now.
+    ///
+    /// # Panics
+    /// If a device has no cache.
+    #[must_use]
+    pub fn crash(&self) -> Crash {
+        let cache = |cache: &Option<Cache>| cache.clone().expect("the device has a cache");
+        let mut caches: Vec<Cache> =
+            self.devices.iter().map(|device| cache(&device.cache)).collect();
+        for other in self.queue.iter().chain(self.hung.iter().map(|hung| &hung.command)) {
+            let (device, what) = match other.command {
+                Command::Write { device, at, .. } => {
+                    let bytes = self.bytes_of(&other.command);
+                    (device, Written::Blocks { at: at.0, bytes })
+                }
+                Command::Record { device, record, .. } => (device, Written::Metadata(record)),
+                Command::Read { .. } | Command::Flush { .. } | Command::Compute(_) => continue,
+            };
+            caches[device.index()].push(what, Durability::Cached);
+        }
+        Crash { caches }
+    }
+}
