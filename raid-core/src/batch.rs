@@ -35,6 +35,13 @@ pub(crate) struct Results {
     pub(crate) rejected_fault: Fault,
 }
 
+impl Results {
+    /// Members that failed in any way.
+    pub(crate) fn lost(&self) -> MemberSet {
+        self.blocks.union(self.members).union(self.rejected)
+    }
+}
+
 /// What offering a batch to the host led to.
 pub(crate) enum Round {
     /// Nothing is left to issue and nothing is in flight.

@@ -2,11 +2,16 @@
 //!
 //! ```text
 //! Idle -> (Barrier) -> Write -> Seal -> Idle
-//!            flush     record   flush
+//!            flush     record   flush     ^
+//!                        |                |
+//!                        +----> Hold -----+
+//!                               flush
 //! ```
 //!
 //! A member that fails in a generation is lost, and the generation is written again without it,
-//! with the next event count: at most once for each member. Changes that arrive while a generation
+//! with the next event count: at most once for each member. Those that took the record make it
+//! durable first (Hold): no member may miss two event counts because another failed, or a crash
+//! would leave it out of the array. Changes that arrive while a generation
 //! is in flight join the next.
 
 use super::{Consistency, Record};
@@ -39,6 +44,8 @@ enum State {
     Write(Flight),
     /// The record is being made durable.
     Seal(Flight),
+    /// So it is by those that took it, while others failed to: it will be begun again.
+    Hold(Flight),
 }
 
 /// One step of a generation on all live members.
@@ -127,9 +134,10 @@ impl Writer {
     pub(crate) const fn in_flight(&self) -> MemberSet {
         match self.state {
             State::Idle => MemberSet::NONE,
-            State::Barrier(flight) | State::Write(flight) | State::Seal(flight) => {
-                flight.io.in_flight()
-            }
+            State::Barrier(flight)
+            | State::Write(flight)
+            | State::Seal(flight)
+            | State::Hold(flight) => flight.io.in_flight(),
         }
     }
 
@@ -138,7 +146,10 @@ impl Writer {
         match self.state {
             State::Idle if self.wanted > self.recorded => Need::Step,
             State::Idle => Need::Rest,
-            State::Barrier(flight) | State::Write(flight) | State::Seal(flight) => {
+            State::Barrier(flight)
+            | State::Write(flight)
+            | State::Seal(flight)
+            | State::Hold(flight) => {
                 if flight.io.in_flight().is_empty()
                     || flight.io.open() > flight.io.in_flight().count()
                 {
@@ -176,9 +187,14 @@ impl Writer {
                 // From the first of these on, a member may hold this event count.
                 self.events = flight.record.events;
                 let round = offer(flight, Task::Record(flight.record));
-                self.settle_round(flight, round, State::Write, |record| {
+                let step = self.settle_round(flight, round, State::Write, |record| {
                     State::Seal(Flight { record, io: Batch::of(facts.present) })
-                })
+                });
+                if let WriterStep::Lost(results) = &step {
+                    let io = Batch::of(facts.present.difference(results.lost()));
+                    self.state = State::Hold(Flight { io, ..flight });
+                }
+                step
             }
             State::Seal(flight) => {
                 let round = offer(flight, Task::Flush);
@@ -187,6 +203,10 @@ impl Writer {
                     self.recorded = self.begun;
                 }
                 step
+            }
+            State::Hold(flight) => {
+                let round = offer(flight, Task::Flush);
+                self.settle_round(flight, round, State::Hold, |_| State::Idle)
             }
         }
     }
@@ -225,8 +245,7 @@ impl Writer {
                 WriterStep::Refused(member)
             }
             Round::Quiet(results) => {
-                let lost = results.blocks.union(results.members).union(results.rejected);
-                if lost.is_empty() {
+                if results.lost().is_empty() {
                     self.enter(next(flight.record));
                     WriterStep::Moved
                 } else {
@@ -255,9 +274,10 @@ impl Writer {
         }
         match &mut self.state {
             State::Idle => Err(Misuse::UnknownToken),
-            State::Barrier(flight) | State::Write(flight) | State::Seal(flight) => {
-                flight.io.settle(token.member, completion)
-            }
+            State::Barrier(flight)
+            | State::Write(flight)
+            | State::Seal(flight)
+            | State::Hold(flight) => flight.io.settle(token.member, completion),
         }
     }
 }

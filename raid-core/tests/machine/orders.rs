@@ -203,5 +203,5 @@ fn a_dirty_mark_is_made_in_every_order_with_a_member_failing_in_it() {
             core::mem::replace(&mut sim.order, Order::Fifo)
         }));
     }
-    assert_eq!(orders.iter().sum::<u64>(), 408, "{orders:?}");
+    assert_eq!(orders.iter().sum::<u64>(), 456, "{orders:?}");
 }
