@@ -172,6 +172,11 @@ impl Batch {
         self.issue.count().saturating_add(self.wait.count())
     }
 
+    /// Whether a command to this member is in flight, or to be issued.
+    pub(crate) fn names(&self, member: MemberIndex) -> bool {
+        self.issue.contains(member) || self.wait.contains(member)
+    }
+
     /// Commands in flight.
     pub(crate) const fn in_flight(&self) -> MemberSet {
         self.wait

@@ -214,6 +214,13 @@ impl SimHost {
         self.lost
     }
 
+    /// The host takes a member out of use.
+    pub fn dismiss(&mut self, member: MemberIndex) {
+        self.lost.insert(member);
+        self.noted.insert(member);
+        self.rebuilding.remove(member);
+    }
+
     /// A device takes a free place, as something that is to be rebuilt.
     pub fn seat(&mut self, member: MemberIndex, device: DeviceIndex) {
         self.seats[member.index()] = Some(device);

@@ -27,6 +27,9 @@ pub enum SeatRefusal {
     /// A command to this place, or to this device, was abandoned and is not dead. Wait for
     /// [`Event::MemberQuiet`](crate::host::Event::MemberQuiet).
     Hung(MemberIndex),
+    /// Operations or a record that were begun with the member that sat there are not over. Poll, and
+    /// try again.
+    Leaving(MemberIndex),
     /// The array was set up to be read only.
     ReadOnly,
     /// The array has failed.
@@ -47,6 +50,9 @@ impl core::fmt::Display for SeatRefusal {
             }
             Self::Hung(member) => {
                 write!(f, "a command to member {} hangs and may still reach its device", member.0)
+            }
+            Self::Leaving(member) => {
+                write!(f, "not all is over that was begun with the member at place {}", member.0)
             }
             Self::ReadOnly => f.write_str("the array is read only"),
             Self::ArrayFailed => f.write_str("the array has failed"),

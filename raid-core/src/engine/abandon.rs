@@ -119,6 +119,11 @@ impl Abandoned {
         }
     }
 
+    /// Whether the loss of a member is still to be acted upon.
+    pub(super) fn is_to_be_lost(&self, member: MemberIndex) -> bool {
+        self.hung.contains(member)
+    }
+
     fn end(&mut self, member: MemberIndex) {
         let Some(alive) = self.alive.get_mut(member.index()) else { return };
         *alive = alive.saturating_sub(1);

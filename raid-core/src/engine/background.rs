@@ -78,7 +78,26 @@ impl Engine<'_> {
         if let Some(hung) = self.hung_members().into_iter().find(hangs) {
             return Err(SeatRefusal::Hung(hung));
         }
-        self.array.take_in(member, seat).map(|_| ())
+        if self.array.absent().contains(member) && self.is_leaving(member) {
+            return Err(SeatRefusal::Leaving(member));
+        }
+        self.array.take_in(member, seat)?;
+        if let Some(walk) = self.pass.walk() {
+            // What the pass has done so far it did for the member that sat there before.
+            walk.course.rebuilding.remove(member);
+        }
+        Ok(())
+    }
+
+    /// Whether anything was begun with the member of a place and is not over: it would reach the
+    /// next device that sits there.
+    fn is_leaving(&self, member: MemberIndex) -> bool {
+        let mut slots = self.slots.storage.iter();
+        let operation = slots.any(|slot| match &slot.occupant {
+            Occupant::Operation { stripe, .. } => stripe.counts_on(member),
+            Occupant::Nobody | Occupant::Quarantined => false,
+        });
+        operation || self.array.writer.trusts(member) || self.abandoned.is_to_be_lost(member)
     }
 
     fn pass_start(

@@ -141,6 +141,17 @@ impl Writer {
         }
     }
 
+    /// Whether the generation in flight says that a member is to be used.
+    pub(crate) fn trusts(&self, member: MemberIndex) -> bool {
+        match self.state {
+            State::Idle => false,
+            State::Barrier(flight)
+            | State::Write(flight)
+            | State::Seal(flight)
+            | State::Hold(flight) => !flight.record.failed.contains(member),
+        }
+    }
+
     #[inline]
     pub(crate) fn need(&self) -> Need {
         match self.state {
@@ -180,7 +191,7 @@ impl Writer {
             State::Barrier(flight) => {
                 let round = offer(flight, Task::Flush);
                 self.settle_round(flight, round, State::Barrier, |record| {
-                    State::Write(Flight { record, io: Batch::of(facts.present) })
+                    State::Write(Flight { record, io: Batch::of(concerned(facts, &record)) })
                 })
             }
             State::Write(flight) => {
@@ -188,10 +199,11 @@ impl Writer {
                 self.events = flight.record.events;
                 let round = offer(flight, Task::Record(flight.record));
                 let step = self.settle_round(flight, round, State::Write, |record| {
-                    State::Seal(Flight { record, io: Batch::of(facts.present) })
+                    State::Seal(Flight { record, io: Batch::of(concerned(facts, &record)) })
                 });
                 if let WriterStep::Lost(results) = &step {
-                    let io = Batch::of(facts.present.difference(results.lost()));
+                    let took = concerned(facts, &flight.record).difference(results.lost());
+                    let io = Batch::of(took);
                     self.state = State::Hold(Flight { io, ..flight });
                 }
                 step
@@ -280,6 +292,11 @@ impl Writer {
             | State::Hold(flight) => flight.io.settle(token.member, completion),
         }
     }
+}
+
+/// Who gets a record: not a device that came in since it was made.
+fn concerned(facts: Facts, record: &Record) -> MemberSet {
+    facts.present.difference(record.failed)
 }
 
 /// One command of the writer, but for its device.

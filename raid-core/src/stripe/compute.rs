@@ -9,7 +9,7 @@ use crate::units::MemberIndex;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Compute {
     pub(super) work: Work,
-    plan: Plan,
+    pub(super) plan: Plan,
     /// The number of the job that is to be run, or runs.
     number: u8,
     pub(super) call: Call,

@@ -156,6 +156,22 @@ impl Stripe {
         }
     }
 
+    /// Whether the operation was planned with this member, or found a block of it unreadable.
+    pub(crate) fn counts_on(&self, member: MemberIndex) -> bool {
+        let planned = |plan: &Plan| plan.reads.union(plan.writes).contains(member);
+        match self {
+            Self::Planned(state) => state.faulted.contains(member),
+            Self::Gather(state) => planned(&state.plan) || state.faulted.contains(member),
+            Self::Compute(state) => planned(&state.plan),
+            Self::Log(state) => planned(&state.plan),
+            Self::Commit(state) => planned(&state.plan),
+            Self::Rewrite(state) => planned(&state.plan),
+            Self::Flush(state) => state.io.names(member),
+            Self::Withdrawn(state) => state.io.names(member),
+            Self::Record(_) => false,
+        }
+    }
+
     pub(crate) const fn awaits(&self) -> Awaits {
         match self {
             Self::Log(state) => Awaits::Generation(state.until),

@@ -12,5 +12,6 @@ mod arrays;
 mod failing;
 mod locate;
 mod recovery;
+mod replaced;
 mod resync;
 mod under_load;
