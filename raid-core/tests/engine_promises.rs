@@ -348,6 +348,30 @@ fn a_durable_write_to_a_lost_member_flushes_the_row_that_stands_in_for_it() {
 }
 
 #[test]
+fn a_durable_write_to_a_member_that_is_being_rebuilt_flushes_the_row_that_stands_in_for_it() {
+    // Valid here or not: after a loss of power, the mark on record counts.
+    for valid_to in [0, 8, CHUNK.0] {
+        let mut states = [MemberState::InSync; 3];
+        states[0] = MemberState::Rebuilding { valid_to: Sectors(valid_to) };
+        let seats = seats(&states, IoLimits::RELAXED);
+        let memory = MemoryAlignment::contiguous(4096);
+        for (durability, flushes) in [(Durability::Cached, 0), (Durability::Durable, 3)] {
+            with_engine(RAID5, &seats, Consistency::Clean, |engine| {
+                let mut host = Script::new(never, |_: &Command| Completion::Done);
+                assert_eq!(host.run(engine, write(CHUNK.0, 8)), Ok(Answer::Done));
+                host.seen.clear();
+                let request =
+                    Request::write(Lba(0), Sectors(8), memory, Stability::Stable, durability);
+                assert_eq!(host.run(engine, request), Ok(Answer::Done));
+                let is_flush = |command: &&Command| matches!(command, Command::Flush { .. });
+                let seen = host.seen.iter().filter(is_flush).count();
+                assert_eq!(seen, flushes, "{durability:?} {valid_to}");
+            });
+        }
+    }
+}
+
+#[test]
 fn a_check_that_cannot_read_a_block_compares_the_rest_and_loses_nothing() {
     let seats = seats(&[MemberState::InSync; 3], IoLimits::RELAXED);
     with_engine(RAID5, &seats, Consistency::Clean, |engine| {
