@@ -94,7 +94,9 @@ impl Engine<'_> {
     pub(super) fn come_to_rest(&mut self, host: &mut impl Host) -> Stepped {
         match self.running {
             Running::Quiescing
-                if self.slots.used == 0 && self.array.writer.in_flight().is_empty() =>
+                if self.slots.used == 0
+                    && self.array.writer.in_flight().is_empty()
+                    && !self.pass.is_settling() =>
             {
                 self.running = Running::Quiesced;
                 host.note(Event::Quiesced);

@@ -3,10 +3,12 @@
 use raid_core::engine::{
     Activity, Halt, PassEnd, PassKind, PassRefusal, ReadsFrom, Seat, SeatRefusal,
 };
+use raid_core::host::Event;
 use raid_core::io_limits::IoLimits;
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
+use raid_sim::host::Refuses;
 use raid_sim::order::{Order, Random};
 use raid_sim::sim::{DATA_OFFSET, Lent, Sim, Turn};
 
@@ -189,4 +191,31 @@ fn a_second_pass_is_refused_while_one_is_at_work() {
         sim.turn();
     }
     assert_eq!(sim.engine.start_pass(PassKind::Recovery), Err(PassRefusal::NothingToDo));
+}
+
+#[test]
+fn the_engine_is_not_at_rest_before_the_position_of_its_pass_is_on_record() {
+    let blueprint = arrays::rebuilding(arrays::blueprint(arrays::layouts()[2].0, 3), &[1], 0);
+    let content = arrays::content(&blueprint, 7);
+    let mut lent = Lent::to(&blueprint);
+    let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&content));
+    sim.engine.start_pass(PassKind::Recovery).unwrap();
+    for _ in 0..10 {
+        assert_eq!(sim.turn(), Turn::Again);
+    }
+    // The host has no room for metadata for a while.
+    sim.host.refuses = Refuses::AllBut(!1);
+    sim.engine.quiesce();
+    for _ in 0..100 {
+        let _ = sim.turn();
+    }
+    sim.host.refuses = Refuses::Nothing;
+    sim.run();
+    let events: Vec<Event> = sim.host.events().collect();
+    let [Event::PassEnded { report, end }, Event::Quiesced] = events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(end, PassEnd::Halted(Halt::Parked));
+    let record = sim.host.devices[1].durable.unwrap();
+    assert_eq!(record.rebuilt_to, report.position);
 }
