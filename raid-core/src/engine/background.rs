@@ -134,6 +134,8 @@ impl Engine<'_> {
                 }
             }
             PassKind::Locate if !self.has_two_parities() => Err(PassRefusal::OneParity),
+            // What it would call wrong may be the last that was written.
+            PassKind::Locate if self.array.resynced_to().is_some() => Err(PassRefusal::NotInSync),
             PassKind::Check | PassKind::Repair | PassKind::Locate if whole => {
                 Ok(halted_at.unwrap_or_default())
             }
@@ -326,6 +328,7 @@ impl Engine<'_> {
             None => Follows::Nothing,
         };
         let sectors = work.sectors();
+        let here = Sectors(at.0.saturating_add(work.start_in_whole().0));
         match (outcome, work.operation) {
             (Outcome::Compared { mismatched_units: 0 }, _) => next,
             (Outcome::Compared { mismatched_units }, _) => {
@@ -349,7 +352,7 @@ impl Engine<'_> {
             }
             (Outcome::Located(Located::Ambiguous), _) => {
                 count(&mut walk.report.ambiguous, FAULT_UNIT);
-                host.note(Event::Ambiguous { at, sectors });
+                host.note(Event::Ambiguous { at: here, sectors });
                 next
             }
             (Outcome::Failed(Trouble::NotCompared | Trouble::NothingToCompare), _)
@@ -359,7 +362,7 @@ impl Engine<'_> {
             }
             (Outcome::Failed(Trouble::NotCompared), _) => {
                 count(&mut walk.report.unread, sectors);
-                host.note(Event::NotCompared { at, sectors });
+                host.note(Event::NotCompared { at: here, sectors });
                 next
             }
             (Outcome::Done { .. }, Operation::Sync(Sync::Mend)) => {

@@ -131,6 +131,8 @@ pub enum PassRefusal {
     OneParity,
     /// A member is missing, or not rebuilt: rebuild it first.
     Degraded,
+    /// Parity is not known to agree with the data everywhere: resync first.
+    NotInSync,
     /// The engine is brought to rest.
     Quiesced,
 }
@@ -146,6 +148,9 @@ impl core::fmt::Display for PassRefusal {
             Self::NoRedundancy => "the level keeps nothing to compare",
             Self::OneParity => "only two parities tell which block is wrong; repair without that",
             Self::Quiesced => "the array is stopped or being stopped",
+            Self::NotInSync => {
+                "parity may not agree with the data since the last stop; resync first"
+            }
             Self::Degraded => "a member is missing or not rebuilt; rebuild it first",
         })
     }

@@ -84,6 +84,11 @@ impl Work {
         }
     }
 
+    /// How far into the rectangle that part starts.
+    pub(crate) fn start_in_whole(&self) -> Sectors {
+        self.now().offset.saturating_sub(self.whole.offset)
+    }
+
     /// The same work, begun again from its first fault unit; `None` where it is no more than a unit
     /// already.
     pub(crate) fn narrowed(&self) -> Option<Self> {

@@ -1,9 +1,10 @@
 //! Locating: with two parities the one wrong block is found and mended, and nothing else is touched.
 
-use raid_core::engine::{PassEnd, PassKind, PassRefusal};
+use raid_core::engine::{Dirty, PassEnd, PassKind, PassRefusal};
 use raid_core::geometry::{Layout, Raid6Layout};
-use raid_core::host::Event;
+use raid_core::host::{Event, Fault};
 use raid_core::members::MemberSet;
+use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceSector, MemberIndex, Sectors};
 use raid_sim::sim::{DATA_OFFSET, Lent, Sim};
 
@@ -92,6 +93,46 @@ fn two_wrong_blocks_in_a_unit_are_reported_and_left_as_they_are() {
     }
     let named = Event::Ambiguous { at: Sectors(0), sectors: Sectors(8) };
     assert!(sim.host.events().any(|event| event == named));
+}
+
+#[test]
+fn what_is_reported_of_a_unit_names_the_unit_and_not_the_piece_that_it_lies_in() {
+    let blueprint = arrays::blueprint(Layout::Raid6(Raid6Layout::LeftSymmetric), 5);
+    let blueprint = raid_sim::sim::Blueprint { lane: Sectors(CHUNK), ..blueprint };
+    let content = arrays::content(&blueprint, 6);
+    let mut devices = blueprint.devices(&content);
+    let unread = DATA_OFFSET + 2 * CHUNK + 8;
+    devices[0].medium.spoil(unread..unread + 1, Fault::Media);
+    let mut lent = Lent::to(&blueprint);
+    let mut sim = Sim::made(&blueprint, &mut lent, devices);
+    flip(&mut sim, 0, CHUNK + 9, 0x01);
+    flip(&mut sim, 1, CHUNK + 10, 0x01);
+    assert_eq!(sim.pass(PassKind::Locate).1, PassEnd::Finished);
+    let unit = Sectors(8);
+    for event in [
+        Event::Ambiguous { at: Sectors(CHUNK + 8), sectors: unit },
+        Event::NotCompared { at: Sectors(2 * CHUNK + 8), sectors: unit },
+    ] {
+        assert!(sim.host.events().any(|noted| noted == event), "{event:?}");
+    }
+}
+
+#[test]
+fn nothing_is_located_by_parity_that_is_not_known_to_agree() {
+    for dirty in [Dirty::Refuse, Dirty::Force] {
+        let consistency = Consistency::InSyncTo(Sectors(CHUNK));
+        let blueprint = arrays::blueprint(Layout::Raid6(Raid6Layout::LeftSymmetric), 5);
+        let blueprint = raid_sim::sim::Blueprint { consistency, dirty, ..blueprint };
+        let content = arrays::content(&blueprint, 7);
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&content));
+        // A write that a loss of power cut short: its parity is that of the data before.
+        flip(&mut sim, 0, 2 * CHUNK, 0x01);
+        assert_eq!(sim.engine.start_pass(PassKind::Locate), Err(PassRefusal::NotInSync));
+        assert_eq!(sim.pass(PassKind::Resync).1, PassEnd::Finished);
+        let (report, end) = sim.pass(PassKind::Locate);
+        assert_eq!((report.mismatched, end), (Sectors(0), PassEnd::Finished));
+    }
 }
 
 #[test]
