@@ -96,7 +96,7 @@ impl Roles {
             Ok(number) if number < ROLES_MAX && number < usize::from(self.count) => number,
             Ok(_) | Err(_) => return,
         };
-        for other in &mut self.head {
+        for other in self.head.iter_mut().chain([&mut self.tail]) {
             if *other == raw {
                 *other = FAULTY;
             }
@@ -158,3 +158,22 @@ impl PartialEq for Roles {
 }
 
 impl Eq for Roles {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_one_number_s_even_where_the_list_ends_in_it() {
+        // As read from a list without numbers to spare.
+        let head = [0, FAULTY].into_iter().collect();
+        let mut roles = Roles { head, tail: 2, count: 3 };
+        roles.seat(1, MemberIndex(2));
+        let expected = [DeviceRole::Slot(0), DeviceRole::Slot(2), DeviceRole::Faulty];
+        assert!(roles.iter().eq(expected), "{roles:?}");
+        // And back, where it was.
+        roles.seat(2, MemberIndex(2));
+        let expected = [DeviceRole::Slot(0), DeviceRole::Faulty, DeviceRole::Slot(2)];
+        assert!(roles.iter().eq(expected), "{roles:?}");
+    }
+}
