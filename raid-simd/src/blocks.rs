@@ -1,7 +1,6 @@
 //! The blocks that operations take: present, changed, missing.
 
-use crate::arch::lanes::{Extent, Lane};
-use crate::fold::{self, Delta};
+use crate::arch::lanes::Slices;
 
 /// The exponent `e` with which a data block enters Q: `Q = Σ 2^e · D`. From 0 to 254.
 ///
@@ -64,18 +63,9 @@ pub struct Target<'a> {
 /// Something to sum up.
 ///
 /// A block counts as zero past its end. No call comes there: the lengths were checked before.
-pub(crate) trait Block: Copy {
-    /// The block as seen by the loops of a call.
-    type Lane<'c>: fold::Block<'c>;
-
-    /// Zero if all of it has this length.
-    fn length_difference(&self, length: usize) -> usize;
-
+pub(crate) trait Block: Slices {
     /// One byte.
     fn byte(&self, at: usize) -> u8;
-
-    /// The block as long as the extent, or `None` if it is not.
-    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Self::Lane<'c>>;
 }
 
 /// A block that enters Q.
@@ -84,39 +74,15 @@ pub(crate) trait Ranked: Block {
     fn exponent(&self) -> Exponent;
 }
 
-impl<'a> Block for &'a [u8] {
-    type Lane<'c> = Lane<'c, 'a>;
-
-    #[inline]
-    fn length_difference(&self, length: usize) -> usize {
-        self.len() ^ length
-    }
-
+impl Block for &[u8] {
     fn byte(&self, at: usize) -> u8 {
         self.get(at).copied().unwrap_or(0)
     }
-
-    #[inline]
-    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Lane<'c, 'a>> {
-        extent.lane(self)
-    }
 }
 
-impl<'a> Block for Source<'a> {
-    type Lane<'c> = Lane<'c, 'a>;
-
-    #[inline]
-    fn length_difference(&self, length: usize) -> usize {
-        self.bytes.len() ^ length
-    }
-
+impl Block for Source<'_> {
     fn byte(&self, at: usize) -> u8 {
         self.bytes.byte(at)
-    }
-
-    #[inline]
-    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Lane<'c, 'a>> {
-        extent.lane(self.bytes)
     }
 }
 
@@ -127,21 +93,9 @@ impl Ranked for Source<'_> {
     }
 }
 
-impl<'a> Block for Change<'a> {
-    type Lane<'c> = Delta<'c, 'a>;
-
-    #[inline]
-    fn length_difference(&self, length: usize) -> usize {
-        (self.old.len() ^ length) | (self.new.len() ^ length)
-    }
-
+impl Block for Change<'_> {
     fn byte(&self, at: usize) -> u8 {
         self.old.byte(at) ^ self.new.byte(at)
-    }
-
-    #[inline]
-    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Delta<'c, 'a>> {
-        Some(Delta { old: extent.lane(self.old)?, new: extent.lane(self.new)? })
     }
 }
 

@@ -3,7 +3,7 @@
 //! Q by Horner's rule, from the highest exponent down and two blocks a step:
 //! `q = 4 · q + 2 · high + low`. Where the exponents do not allow it, by a product for each block.
 
-use crate::arch::lanes::Lane;
+use crate::arch::lanes::{AllInPlace, Lane, Slices};
 use crate::vector::{Tile, Vector, Window};
 
 /// What the blocks in a window add up to.
@@ -106,7 +106,7 @@ impl<'c, V: Vector, B: Block<'c>> Grouping<'c, V, B> for Plain {
         at: &W,
     ) -> Sums<V, N> {
         let (pairs, odd) = items.as_chunks::<2>();
-        for block in odd {
+        if let [block] = odd {
             for (column, p) in p.0.iter_mut().enumerate() {
                 *p = p.xor(block.column(proof, at, column));
             }
@@ -164,6 +164,26 @@ impl<'c, V: Vector, B: Block<'c>> Grouping<'c, V, B> for Dense {
     }
 }
 
+/// The exponents are 0, 1, 2 and so on, but one is left out from each part to the next.
+pub(crate) struct Parted;
+
+impl<'c, V: Vector, B: Slices> Rule<'c, V, AllInPlace<'c, '_, B>> for Parted {
+    #[inline(always)]
+    fn sums<W: Window<'c, N>, const N: usize>(
+        proof: V::Proof,
+        parts: &[AllInPlace<'c, '_, B>],
+        at: &W,
+    ) -> Sums<V, N> {
+        let mut horner: Horner<V, N> = Horner::resume(proof, Sums::nothing(proof));
+        let Some((lowest, higher)) = parts.split_first() else { return horner.finish() };
+        for part in higher.iter().rev() {
+            horner = horner.through(proof, part.blocks(), at);
+            horner.double();
+        }
+        horner.through(proof, lowest.blocks(), at).finish()
+    }
+}
+
 /// The exponents ascend; the weight of a term is its exponent.
 pub(crate) struct Gapped;
 
@@ -215,7 +235,7 @@ impl<'c, V: Vector, B: Block<'c>> Grouping<'c, V, Term<B, V::Factor>> for Weight
         at: &W,
     ) -> Sums<V, N> {
         let (pairs, odd) = items.as_chunks::<2>();
-        for Term { block, weight } in odd {
+        if let [Term { block, weight }] = odd {
             for (column, (p, q)) in p.0.iter_mut().zip(&mut q.0).enumerate() {
                 let block: V = block.column(proof, at, column);
                 *p = p.xor(block);
@@ -270,7 +290,7 @@ impl<V: Vector, const N: usize> Horner<V, N> {
         at: &impl Window<'c, N>,
     ) -> Self {
         let (pairs, odd) = lower.as_chunks::<2>();
-        for block in odd {
+        if let [block] = odd {
             self.next(proof, *block, at);
         }
         for [low, high] in pairs.iter().rev() {

@@ -1,6 +1,8 @@
 //! From the slices of a call to lists of lanes: for the usual counts arrays of just that length,
 //! so that the compiler unrolls the loop over them and keeps their addresses in registers.
 
+use crate::arch::lanes::{AllInPlace, InPlace, Slices};
+
 /// Blocks that the loops can take at once.
 pub(crate) const MOST_BLOCKS: usize = 256;
 
@@ -25,6 +27,13 @@ impl<T> List<T> for &[T] {
     #[inline(always)]
     fn items(&self) -> &[T] {
         self
+    }
+}
+
+impl<'c, B: Slices> List<InPlace<'c, B>> for AllInPlace<'c, '_, B> {
+    #[inline(always)]
+    fn items(&self) -> &[InPlace<'c, B>] {
+        self.blocks()
     }
 }
 

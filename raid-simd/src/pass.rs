@@ -369,6 +369,22 @@ impl<'c, V: Vector, R, E> Summing<'c, V, R, E> {
         Pass { extent: self.extent, makings, end: self.end, rule: PhantomData }
     }
 
+    /// Many items where they lie. `None` past the cache, where memory likes loops of its own.
+    #[inline(always)]
+    pub(crate) fn in_place<S, T>(self, makings: S) -> Option<()>
+    where
+        R: Rule<'c, V, T>,
+        S: Makings<T>,
+        E: End<'c, V>,
+    {
+        let proof = self.proof;
+        match self.path {
+            Path::Nearest => V::enter_tile(proof, self.pass(makings)),
+            Path::Cached => V::enter_wide(proof, self.pass(makings)),
+            Path::Streaming => None,
+        }
+    }
+
     #[inline(always)]
     fn stream<S, T>(self, makings: S) -> Option<()>
     where

@@ -2,17 +2,17 @@
 
 use core::marker::PhantomData;
 
-use crate::arch::lanes::Extent;
+use crate::arch::lanes::{AllInPlace, Extent, InPlace};
 use crate::blocks::{Block, Ranked};
-use crate::fold::{Dense, Gapped, Grouping, Plain, Rule, Term, Weighted};
-use crate::gather::{MOST_COUNTED, Make, gather, gather_one};
+use crate::fold::{Dense, Gapped, Grouping, Parted, Plain, Rule, Term, Weighted};
+use crate::gather::{MOST_COUNTED, Make, Makings, gather, gather_one};
 use crate::gf256;
 use crate::pass::{
     End, Look, Looking, LookingByGroup, Resume, Summing, SummingByGroup, SummingInTargets,
     group_bytes,
 };
 use crate::placement::{Path, Placement};
-use crate::shape::{Order, Sequence, Usual};
+use crate::shape::{Order, PARTS, Sequence, Usual};
 use crate::vector::{Counts, Gaps, Vector};
 
 // What a backend has no use for is asked for in `const` blocks: then it is not even compiled.
@@ -98,7 +98,11 @@ impl PlainLoops for UsualCount {
     {
         let extent = call.extent;
         let make = Lanes { extent };
-        V::gather_counted(blocks, make, call.summing::<Plain, E>(blocks.len(), end))
+        let summing = call.summing::<Plain, E>(blocks.len(), end);
+        if const { in_place::<V>() } && blocks.len() > MOST_COUNTED {
+            return summing.in_place(PlainInPlace { blocks, extent });
+        }
+        V::gather_counted(blocks, make, summing)
     }
 
     #[inline(always)]
@@ -154,6 +158,9 @@ impl<const LOST: usize> Arrangement for Usual<LOST> {
         if const { V::GROUPS_FROM != usize::MAX } && in_targets::<V>(blocks.len(), summing.path) {
             return None;
         }
+        if const { in_place::<V>() } && blocks.len() > MOST_COUNTED {
+            return summing.in_place(RowInPlace { blocks, row: self, extent });
+        }
         V::gather_counted(blocks, make, summing)
     }
 
@@ -164,10 +171,16 @@ impl<const LOST: usize> Arrangement for Usual<LOST> {
         B: Ranked,
         E: End<'c, V>,
     {
-        if const { matches!(V::GAPS, Gaps::Doubled) } {
+        let (extent, count) = (call.extent, blocks.len());
+        let dear = const { matches!(V::GAPS, Gaps::Doubled) };
+        if const { in_place::<V>() } && (dear || count > MOST_COUNTED) {
+            let summing = call.summing::<Parted, E>(count, end);
+            return summing.in_place(PartsInPlace { blocks, row: self, extent });
+        }
+        if dear {
             return None;
         }
-        let make = TermsOf { row: self, extent: call.extent, backend: PhantomData::<V> };
+        let make = TermsOf { row: self, extent, backend: PhantomData::<V> };
         V::gather_counted(blocks, make, call.summing::<Weighted, E>(blocks.len(), end))
     }
 
@@ -395,6 +408,64 @@ where
             gather(blocks, turn, make, SummingByGroup(summing))
         }
         Path::Streaming | Path::Nearest | Path::Cached => gather(blocks, turn, make, summing),
+    }
+}
+
+/// Whether a backend sums many blocks where they lie: one loop for all counts is as fast as one for
+/// each, if it need not bring their addresses together first.
+const fn in_place<V: Vector>() -> bool {
+    matches!(V::COUNTS, Counts::Each)
+}
+
+/// Blocks in any order.
+struct PlainInPlace<'c, 'b, B> {
+    blocks: &'b [B],
+    extent: Extent<'c>,
+}
+
+/// The blocks of a row of which none is lost.
+struct RowInPlace<'c, 'b, B, const LOST: usize> {
+    blocks: &'b [B],
+    row: Usual<LOST>,
+    extent: Extent<'c>,
+}
+
+/// The blocks of a row of which some are lost.
+struct PartsInPlace<'c, 'b, B, const LOST: usize> {
+    blocks: &'b [B],
+    row: Usual<LOST>,
+    extent: Extent<'c>,
+}
+
+impl<'c, 'b, B: Block> Makings<InPlace<'c, B>> for PlainInPlace<'c, 'b, B> {
+    type List = AllInPlace<'c, 'b, B>;
+
+    #[inline(always)]
+    fn list(self) -> Option<Self::List> {
+        self.extent.in_place(self.blocks)
+    }
+}
+
+impl<'c, 'b, B: Ranked, const LOST: usize> Makings<InPlace<'c, B>> for RowInPlace<'c, 'b, B, LOST> {
+    type List = AllInPlace<'c, 'b, B>;
+
+    #[inline(always)]
+    fn list(self) -> Option<Self::List> {
+        let [all, [], []] = self.row.parts(self.blocks)? else { return None };
+        self.extent.in_place(all)
+    }
+}
+
+impl<'c, 'b, B: Ranked, const LOST: usize> Makings<AllInPlace<'c, 'b, B>>
+    for PartsInPlace<'c, 'b, B, LOST>
+{
+    type List = [AllInPlace<'c, 'b, B>; PARTS];
+
+    #[inline(always)]
+    fn list(self) -> Option<Self::List> {
+        let Self { blocks, row, extent } = self;
+        let [low, middle, high] = row.parts(blocks)?;
+        Some([extent.in_place(low)?, extent.in_place(middle)?, extent.in_place(high)?])
     }
 }
 

@@ -46,6 +46,27 @@ impl<const LOST: usize> Usual<LOST> {
         if before == 0 { None } else { count.checked_sub(before) }
     }
 
+    /// The blocks below, between and above the lost ones, if their exponents are those that belong
+    /// there. Parts that there are not are empty.
+    #[inline(always)]
+    pub(crate) fn parts<'b, B: Ranked>(&self, blocks: &'b [B]) -> Option<[&'b [B]; PARTS]> {
+        if self.doubt == 0 {
+            return None;
+        }
+        let (low, high) = match self.gaps.as_slice() {
+            [] => (usize::MAX, usize::MAX),
+            [low] => (*low, usize::MAX),
+            [low, high] => (*low, *high),
+            [..] => return None,
+        };
+        let (below, rest) = blocks.split_at_checked(low.min(blocks.len()))?;
+        let (between, above) = rest.split_at_checked(high.checked_sub(low)?.min(rest.len()))?;
+        let ascend = ascend_from(below, 0)
+            && ascend_from(between, low.wrapping_add(1))
+            && ascend_from(above, high.wrapping_add(2));
+        ascend.then_some([below, between, above])
+    }
+
     /// Whether the block at `index` has the exponent that belongs there.
     #[inline(always)]
     pub(crate) fn has<B: Ranked>(&self, index: usize, block: &B) -> bool {
@@ -57,6 +78,29 @@ impl<const LOST: usize> Usual<LOST> {
         (self.gaps.iter().fold(index, passed) ^ exponent) & self.doubt == 0
     }
 }
+
+/// Whether the exponents are `first` and those that follow it.
+#[inline(always)]
+fn ascend_from<B: Ranked>(blocks: &[B], first: usize) -> bool {
+    let follows = |first: usize, blocks: &[B]| {
+        let mut all = blocks.iter().enumerate();
+        all.all(|(index, block)| block.exponent().index() == first.wrapping_add(index))
+    };
+    // Four a step, and stopping at the first that does not: otherwise the compiler makes gathers
+    // of it.
+    let (fours, others) = blocks.as_chunks::<4>();
+    let mut expected = first;
+    for four in fours {
+        if !follows(expected, four) {
+            return false;
+        }
+        expected = expected.wrapping_add(4);
+    }
+    follows(expected, others)
+}
+
+/// Between which at most two blocks are lost.
+pub(crate) const PARTS: usize = 3;
 
 /// What the exponents are from the block [`Order::turn`] on, around the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,8 @@
 use core::marker::PhantomData;
 use core::slice;
 
+use crate::blocks::{Change, Source};
+use crate::fold::{Block, Delta};
 use crate::operations::Operation;
 use crate::vector::{Mode, Vector, Window};
 
@@ -52,11 +54,21 @@ impl<'c> Extent<'c> {
     /// A block to read, if it is as long as the extent.
     #[inline(always)]
     pub(crate) fn lane<'a>(self, bytes: &'a [u8]) -> Option<Lane<'c, 'a>> {
-        (bytes.len() == self.length).then_some(Lane {
-            start: bytes.as_ptr(),
-            call: self.call,
-            bytes: PhantomData,
-        })
+        (bytes.len() == self.length).then_some(Lane::at(bytes))
+    }
+
+    /// Blocks where they lie, if all of them are as long as the extent: many need no second place
+    /// for their addresses.
+    #[inline(always)]
+    pub(crate) fn in_place<'b, B: Slices>(self, blocks: &'b [B]) -> Option<AllInPlace<'c, 'b, B>> {
+        let differs = |block: &B| block.length_difference(self.length) != 0;
+        // Four a step, and stopping at the first that differs: otherwise the compiler makes
+        // gathers of it.
+        let (fours, others) = blocks.as_chunks::<4>();
+        if fours.iter().any(|four| four.iter().any(differs)) || others.iter().any(differs) {
+            return None;
+        }
+        Some(AllInPlace { blocks, call: self.call })
     }
 
     /// A block to write, if it is as long as the extent.
@@ -89,6 +101,135 @@ pub(crate) struct Lane<'c, 'a> {
     start: *const u8,
     call: Call<'c>,
     bytes: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Lane<'_, 'a> {
+    /// Only of bytes that are as long as the extent.
+    #[inline(always)]
+    fn at(bytes: &'a [u8]) -> Self {
+        Self { start: bytes.as_ptr(), call: PhantomData, bytes: PhantomData }
+    }
+}
+
+/// A block made of slices.
+///
+/// # Safety
+///
+/// The slices are the same each time. `length_difference` is zero only if all of them have the
+/// length; `seen` and `lane` make lanes of them and of nothing else, `lane` by way of the extent.
+pub(crate) unsafe trait Slices: Copy {
+    /// The block as seen by the loops of a call.
+    type Lane<'c>: Block<'c>;
+
+    /// Zero if all of it has this length.
+    fn length_difference(&self, length: usize) -> usize;
+
+    /// The block as long as the extent, or `None` if it is not.
+    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Self::Lane<'c>>;
+
+    /// The block, which was seen to be as long as the extent.
+    ///
+    /// # Safety
+    ///
+    /// It was.
+    unsafe fn seen<'c>(&self) -> Self::Lane<'c>;
+}
+
+// SAFETY: one slice.
+unsafe impl<'a> Slices for &'a [u8] {
+    type Lane<'c> = Lane<'c, 'a>;
+
+    #[inline(always)]
+    fn length_difference(&self, length: usize) -> usize {
+        self.len() ^ length
+    }
+
+    #[inline(always)]
+    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Lane<'c, 'a>> {
+        extent.lane(self)
+    }
+
+    #[inline(always)]
+    unsafe fn seen<'c>(&self) -> Lane<'c, 'a> {
+        Lane::at(self)
+    }
+}
+
+// SAFETY: one slice.
+unsafe impl<'a> Slices for Source<'a> {
+    type Lane<'c> = Lane<'c, 'a>;
+
+    #[inline(always)]
+    fn length_difference(&self, length: usize) -> usize {
+        self.bytes.len() ^ length
+    }
+
+    #[inline(always)]
+    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Lane<'c, 'a>> {
+        extent.lane(self.bytes)
+    }
+
+    #[inline(always)]
+    unsafe fn seen<'c>(&self) -> Lane<'c, 'a> {
+        Lane::at(self.bytes)
+    }
+}
+
+// SAFETY: two slices.
+unsafe impl<'a> Slices for Change<'a> {
+    type Lane<'c> = Delta<'c, 'a>;
+
+    #[inline(always)]
+    fn length_difference(&self, length: usize) -> usize {
+        (self.old.len() ^ length) | (self.new.len() ^ length)
+    }
+
+    #[inline(always)]
+    fn lane<'c>(&self, extent: Extent<'c>) -> Option<Delta<'c, 'a>> {
+        Some(Delta { old: extent.lane(self.old)?, new: extent.lane(self.new)? })
+    }
+
+    #[inline(always)]
+    unsafe fn seen<'c>(&self) -> Delta<'c, 'a> {
+        Delta { old: Lane::at(self.old), new: Lane::at(self.new) }
+    }
+}
+
+/// Blocks that were seen to be as long as the extent, where the caller keeps them.
+#[derive(Clone, Copy)]
+pub(crate) struct AllInPlace<'c, 'b, B> {
+    blocks: &'b [B],
+    call: Call<'c>,
+}
+
+impl<'c, B> AllInPlace<'c, '_, B> {
+    #[inline(always)]
+    pub(crate) fn blocks(&self) -> &[InPlace<'c, B>] {
+        // SAFETY: the same blocks: `InPlace` is transparent and puts up no condition but the one
+        // that they were seen to meet.
+        unsafe { slice::from_raw_parts(self.blocks.as_ptr().cast(), self.blocks.len()) }
+    }
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct InPlace<'c, B> {
+    block: B,
+    call: Call<'c>,
+}
+
+impl<'c, B: Slices> Block<'c> for InPlace<'c, B> {
+    #[inline(always)]
+    fn column<V: Vector, W: Window<'c, N>, const N: usize>(
+        self,
+        proof: V::Proof,
+        at: &W,
+        column: usize,
+    ) -> V {
+        // SAFETY: that is what there being one says.
+        unsafe { self.block.seen() }.column(proof, at, column)
+    }
 }
 
 /// A block to write, or to read and write.
