@@ -27,9 +27,7 @@ impl Kernels {
         p: &[u8],
         mut visit: impl FnMut(usize),
     ) -> Result<usize, ShapeError> {
-        blocks_have_length(sources, p.len())?;
-        let placement = self.placement();
-        self.run(CheckP { placement, sources, p, visit: &mut |unit, Different| visit(unit) })
+        self.tell_p(sources, p, &mut |unit, Different| visit(unit))
     }
 
     /// As [`check_p`](Self::check_p), for Q.
@@ -43,9 +41,7 @@ impl Kernels {
         q: &[u8],
         mut visit: impl FnMut(usize),
     ) -> Result<usize, ShapeError> {
-        let order = order(sources, q.len(), [])?;
-        let placement = self.placement();
-        self.run(CheckQ { placement, sources, order, q, visit: &mut |unit, Different| visit(unit) })
+        self.tell_q(sources, q, &mut |unit, Different| visit(unit))
     }
 
     /// Calls `visit` with each unit that disagrees with P, Q or both, in ascending order; returns
@@ -61,14 +57,7 @@ impl Kernels {
         q: &[u8],
         mut visit: impl FnMut(usize, Mismatch),
     ) -> Result<usize, ShapeError> {
-        slices_have_length(&[q], p.len())?;
-        let (row, placement) = (Usual::without([]), self.placement());
-        let usual = CheckPq { placement, sources, row, p, q, visit: &mut visit };
-        if let Some(count) = self.run_usual(usual) {
-            return Ok(count);
-        }
-        let row = order(sources, p.len(), [])?;
-        self.run(CheckPq { placement, sources, row, p, q, visit: &mut visit })
+        self.tell_pq(sources, p, q, &mut visit)
     }
 
     /// Calls `visit` with the number of each unit in which the `copies` are not all equal, in
@@ -82,10 +71,56 @@ impl Kernels {
         copies: &[&[u8]],
         mut visit: impl FnMut(usize),
     ) -> Result<usize, ShapeError> {
+        self.tell_copies(copies, &mut |unit, Different| visit(unit))
+    }
+
+    // Not generic, so that the loops are compiled here and not in each crate that calls them.
+
+    fn tell_p(
+        self,
+        sources: &[Source<'_>],
+        p: &[u8],
+        visit: &mut dyn FnMut(usize, Different),
+    ) -> Result<usize, ShapeError> {
+        blocks_have_length(sources, p.len())?;
+        self.run(CheckP { placement: self.placement(), sources, p, visit })
+    }
+
+    fn tell_q(
+        self,
+        sources: &[Source<'_>],
+        q: &[u8],
+        visit: &mut dyn FnMut(usize, Different),
+    ) -> Result<usize, ShapeError> {
+        let order = order(sources, q.len(), [])?;
+        self.run(CheckQ { placement: self.placement(), sources, order, q, visit })
+    }
+
+    fn tell_pq(
+        self,
+        sources: &[Source<'_>],
+        p: &[u8],
+        q: &[u8],
+        visit: &mut dyn FnMut(usize, Mismatch),
+    ) -> Result<usize, ShapeError> {
+        slices_have_length(&[q], p.len())?;
+        let (row, placement) = (Usual::without([]), self.placement());
+        let usual = CheckPq { placement, sources, row, p, q, visit };
+        if let Some(count) = self.run_usual(usual) {
+            return Ok(count);
+        }
+        let row = order(sources, p.len(), [])?;
+        self.run(CheckPq { placement, sources, row, p, q, visit })
+    }
+
+    fn tell_copies(
+        self,
+        copies: &[&[u8]],
+        visit: &mut dyn FnMut(usize, Different),
+    ) -> Result<usize, ShapeError> {
         let Some(first) = copies.first() else { return Ok(0) };
         slices_have_length(copies, first.len())?;
-        let placement = self.placement();
-        self.run(Compare { placement, first, copies, visit: &mut |unit, Different| visit(unit) })
+        self.run(Compare { placement: self.placement(), first, copies, visit })
     }
 }
 

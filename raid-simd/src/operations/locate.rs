@@ -32,10 +32,20 @@ impl Kernels {
         q: &[u8],
         mut visit: impl FnMut(usize, Suspect),
     ) -> Result<usize, ShapeError> {
+        self.tell_suspects(sources, p, q, &mut visit)
+    }
+
+    /// Not generic, so that the loops are compiled here and not in each crate that calls them.
+    fn tell_suspects(
+        self,
+        sources: &[Source<'_>],
+        p: &[u8],
+        q: &[u8],
+        visit: &mut dyn FnMut(usize, Suspect),
+    ) -> Result<usize, ShapeError> {
         slices_have_length(&[q], p.len())?;
         let order = order(sources, p.len(), [])?;
-        let placement = self.placement();
-        self.run(Locate { placement, sources, order, p, q, visit: &mut visit })
+        self.run(Locate { placement: self.placement(), sources, order, p, q, visit })
     }
 }
 
