@@ -1,5 +1,6 @@
 //! From images to an array: assembly, what forbids to use it, and the engine with its memory.
 
+pub(crate) mod newcomers;
 mod refusal;
 
 use crate::cli::Absence;
@@ -392,10 +393,19 @@ impl Names {
         Self(assembled.assembly.places.iter().map(name).collect())
     }
 
+    /// This image sits at this place now.
+    pub(crate) fn set(&mut self, member: MemberIndex, image: &Path) {
+        if let Some(name) = self.0.get_mut(member.index()) {
+            *name = image.to_path_buf();
+        }
+    }
+
+    pub(crate) fn path(&self, member: MemberIndex) -> &Path {
+        self.0.get(member.index()).map_or(Path::new("?"), PathBuf::as_path)
+    }
+
     pub(crate) fn say(&self, event: Event) {
-        let path = |member: MemberIndex| {
-            self.0.get(member.index()).map_or(Path::new("?"), PathBuf::as_path).display()
-        };
+        let path = |member: MemberIndex| self.path(member).display();
         match event {
             Event::MemberFailed { member, fault } => warn(&format!(
                 "member {} ({}) failed ({fault:?}) and is not used any more",

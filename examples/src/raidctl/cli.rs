@@ -15,7 +15,8 @@ use std::path::PathBuf;
 /// (powers of 1024).
 ///
 /// Exit codes: 0 done; 1 the array is inconsistent, or a verification failed; 2 bad usage or bad input; 3 refused
-/// because it would not be safe; 4 data that cannot be reconstructed.
+/// because it would not be safe; 4 data that cannot be reconstructed; 130 or 143 interrupted by a signal, where it can
+/// go on.
 #[derive(Debug, Parser)]
 #[command(name = "raidctl", version)]
 struct Arguments {
@@ -56,11 +57,40 @@ pub(crate) enum Command {
     Write(Write),
     /// Compare parity or copies of the whole array, and change nothing
     Check(Check),
+    /// Make parity or copies agree with the data, or find the wrong block and mend that
+    ///
+    /// Compares everything. Where parity does not agree with the data it is computed anew; of copies that differ, the
+    /// first is taken.
+    ///
+    /// With --locate, for level 6: from the two parities it follows which one block of a row is wrong, be it data or
+    /// parity, and that is made from the others. Rows that no single wrong block explains are left as they are and named;
+    /// the exit code is 1 then. `sector` in the JSON counts from the start of the member's image.
+    Repair(Repair),
+    /// Make an array consistent that was not stopped cleanly
+    ///
+    /// Parity is computed anew and copies are made alike, from where the last resync stopped. If there is nothing to do, it
+    /// says so.
+    Resync(Resync),
     /// Record a member as failed in the metadata of the others
     ///
     /// Records a member as failed in the metadata of the others; it is left out from then on. Its own image need not be
     /// named, all others must be. Refused where blocks of the array would be lost without it.
     Fail(Fail),
+    /// Take back a member that was away
+    ///
+    /// The first image is that member: failed, or stale. What it holds is not trusted, so all of it is written anew. It gets
+    /// its old place if that is free, else the lowest that is.
+    Readd(Readd),
+    /// Bring blank images in for missing members and recover onto them
+    ///
+    /// The new images take the lowest places that lack a member, in their order, and are recovered onto together in one
+    /// walk. An image that bears a signature is refused without --overwrite, as by create. Everything is checked before
+    /// the first write.
+    ///
+    /// Ctrl-C parks the recovery; 'raidctl resume' goes on with it, and so does the kernel.
+    Rebuild(Rebuild),
+    /// Go on with a rebuild that was interrupted, whoever began it
+    Resume(Resume),
 }
 
 #[derive(Debug, Args)]
@@ -157,12 +187,8 @@ pub(crate) struct Write {
     /// Where to begin
     #[arg(long, value_name = "N", default_value = "0", value_parser = size)]
     pub(crate) offset: u64,
-    /// Write although a member that the metadata calls in sync is not there. Its absence is recorded first: it will
-    /// have to be rebuilt
-    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Absence::Refuse, Absence::Record))]
-    pub(crate) degraded: Absence,
     #[command(flatten)]
-    pub(crate) force: Force,
+    pub(crate) insist: Insistence,
     #[command(flatten)]
     pub(crate) members: Members,
 }
@@ -187,13 +213,88 @@ pub(crate) struct Fail {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// Find the one wrong block of a row from both parities and mend that
+    #[arg(long = "locate", action = ArgAction::SetTrue, value_parser = flag(Method::Recompute, Method::Locate))]
+    pub(crate) method: Method,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) members: Members,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resync {
+    #[command(flatten)]
+    pub(crate) stop: Stop,
+    #[command(flatten)]
+    pub(crate) insist: Insistence,
+    #[command(flatten)]
+    pub(crate) members: Members,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Readd {
+    #[command(flatten)]
+    pub(crate) stop: Stop,
+    #[command(flatten)]
+    pub(crate) insist: Insistence,
+    /// The member that comes back, then the others in any order
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// A blank image; may be given several times
+    #[arg(long, value_name = "IMAGE", required = true)]
+    pub(crate) new: Vec<PathBuf>,
+    /// Overwrite new images that bear a signature
+    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Occupied::Refuse, Occupied::Overwrite))]
+    pub(crate) overwrite: Occupied,
+    #[command(flatten)]
+    pub(crate) stop: Stop,
+    #[command(flatten)]
+    pub(crate) insist: Insistence,
+    #[command(flatten)]
+    pub(crate) members: Members,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    pub(crate) stop: Stop,
+    #[command(flatten)]
+    pub(crate) insist: Insistence,
+    #[command(flatten)]
+    pub(crate) members: Members,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Stop {
+    /// Stop once so much of each member is done, as if interrupted; exits with 0
+    #[arg(long = "stop-after", value_name = "SIZE", value_parser = size)]
+    pub(crate) after: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Insistence {
+    /// Write although a member that the metadata calls in sync is not there. Its absence is recorded first: it will
+    /// have to be rebuilt
+    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Absence::Refuse, Absence::Record))]
+    pub(crate) degraded: Absence,
+    #[command(flatten)]
+    pub(crate) force: Force,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Output {
     /// Print JSON
     #[arg(long = "json", action = ArgAction::SetTrue, value_parser = flag(Format::Text, Format::Json))]
     pub(crate) format: Format,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Force {
     /// Start an array that was not stopped cleanly and lacks a member: parity is believed, so blocks of that member
     /// may come out wrong
@@ -226,6 +327,15 @@ pub(crate) enum Afterwards {
 pub(crate) enum Wanted {
     No,
     Yes,
+}
+
+/// How parity is made to agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// It is computed from the data.
+    Recompute,
+    /// The wrong block is found, data or parity.
+    Locate,
 }
 
 /// What becomes of parity and copies of a new array.
@@ -332,14 +442,19 @@ mod tests {
     #[test]
     fn a_flag_is_one_of_two_values() {
         let parsed = |line: &[&str]| match Arguments::try_parse_from(line).unwrap().command {
-            Command::Write(write) => (write.degraded, write.force.dirty),
+            Command::Write(write) => (write.insist.degraded, write.insist.force.dirty),
             other @ (Command::Demo(_)
             | Command::Create(_)
             | Command::Fail(_)
             | Command::Examine(_)
             | Command::Status(_)
             | Command::Read(_)
-            | Command::Check(_)) => panic!("{other:?}"),
+            | Command::Check(_)
+            | Command::Repair(_)
+            | Command::Resync(_)
+            | Command::Readd(_)
+            | Command::Rebuild(_)
+            | Command::Resume(_)) => panic!("{other:?}"),
         };
         assert_eq!(parsed(&["raidctl", "write", "a"]), (Absence::Refuse, Dirty::Refuse));
         let line = ["raidctl", "write", "--degraded", "--force-dirty-degraded", "a"];

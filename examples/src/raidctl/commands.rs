@@ -6,11 +6,17 @@ pub(crate) mod demo;
 mod examine;
 mod fail;
 mod read;
+mod readd;
+mod rebuild;
+mod repair;
+mod resume;
+mod resync;
 mod status;
 mod write;
 
 use crate::cli::Command;
 use crate::exit::Error;
+use std::io::{Write, stdout};
 
 /// Runs a command to its end.
 pub(crate) fn run(command: Option<Command>) -> Result<(), Error> {
@@ -23,6 +29,16 @@ pub(crate) fn run(command: Option<Command>) -> Result<(), Error> {
         Some(Command::Read(read)) => read::run(&read),
         Some(Command::Write(write)) => write::run(&write),
         Some(Command::Check(check)) => check::run(&check),
+        Some(Command::Repair(repair)) => repair::run(&repair),
+        Some(Command::Resync(resync)) => resync::run(&resync),
         Some(Command::Fail(fail)) => fail::run(&fail),
+        Some(Command::Readd(readd)) => readd::run(&readd),
+        Some(Command::Rebuild(rebuild)) => rebuild::run(&rebuild),
+        Some(Command::Resume(resume)) => resume::run(&resume),
     }
+}
+
+/// A line on standard output.
+fn print(line: &str) -> Result<(), Error> {
+    writeln!(stdout(), "{line}").map_err(Error::output)
 }

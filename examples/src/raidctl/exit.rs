@@ -52,6 +52,10 @@ pub(crate) enum Error {
 
     #[error("{0}")]
     Lost(String),
+
+    /// A signal ended it where it can go on.
+    #[error("{text}")]
+    Interrupted { text: String, code: u8 },
 }
 
 impl Error {
@@ -90,6 +94,7 @@ impl Error {
             | Self::Engine(_) => 2,
             Self::InUse { .. } | Self::Lock { .. } | Self::Refused(_) => 3,
             Self::Lost(_) => 4,
+            Self::Interrupted { code, .. } => *code,
             Self::Several { first, .. } => first.number(),
         }
     }

@@ -41,6 +41,12 @@ enum Cache {
 
 /// Opens each of these images once.
 pub(crate) fn open_all(paths: &[PathBuf], purpose: Purpose) -> Result<Vec<Image>, Error> {
+    distinct(paths)?;
+    paths.iter().map(|path| Image::open(path, purpose)).collect()
+}
+
+/// Refuses images of which one is another, whatever they are called.
+pub(crate) fn distinct(paths: &[PathBuf]) -> Result<(), Error> {
     let mut known: HashMap<(u64, u64), &PathBuf> = HashMap::new();
     for path in paths {
         let metadata =
@@ -49,7 +55,7 @@ pub(crate) fn open_all(paths: &[PathBuf], purpose: Purpose) -> Result<Vec<Image>
             return Err(Error::NamedTwice { first: first.clone(), second: path.clone() });
         }
     }
-    paths.iter().map(|path| Image::open(path, purpose)).collect()
+    Ok(())
 }
 
 /// What tells files apart whatever they are called. Block devices are known by their number: several nodes may lead

@@ -3,11 +3,15 @@
 //! A thin host around raid-core: it opens images, lends memory, carries out commands and reports. What RAID is, the
 //! engine knows.
 
+extern crate alloc;
+
 mod array;
 mod cli;
 mod commands;
 mod exit;
 mod images;
+mod interrupt;
+mod passes;
 mod progress;
 mod report;
 mod signatures;

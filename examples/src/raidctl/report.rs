@@ -22,7 +22,7 @@ pub(crate) fn print(report: &(impl Display + Serialize), format: Format) -> Resu
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(Error::output)
 }
 
-/// What a check found.
+/// What a check found, and a repair did.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Scrubbed {
     pub(crate) mismatch_sectors: u64,
@@ -34,12 +34,17 @@ pub(crate) struct Scrubbed {
 #[derive(Debug, Serialize)]
 pub(crate) struct Located {
     pub(crate) member: u8,
+    /// From the start of the image.
     pub(crate) sector: u64,
 }
 
 impl Display for Scrubbed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mismatch_sectors: {}", self.mismatch_sectors)
+        write!(f, "mismatch_sectors: {}", self.mismatch_sectors)?;
+        if self.repaired_sectors > 0 {
+            write!(f, "\nrepaired_sectors: {}", self.repaired_sectors)?;
+        }
+        Ok(())
     }
 }
 

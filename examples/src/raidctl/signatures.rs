@@ -1,10 +1,12 @@
 //! What else may lie on an image: magic numbers at known places, so that a new array does not bury somebody's data
 //! unasked.
 
+use crate::exit::Error;
 use crate::images::Image;
 use raid_core::md::Minor;
 use raid_core::units::{DeviceSector, SECTOR_BYTES, Sectors};
 use std::io;
+use std::path::PathBuf;
 
 /// A magic number, and whose it is.
 #[derive(Debug)]
@@ -98,6 +100,31 @@ pub(crate) fn find(image: &Image) -> io::Result<Vec<Found>> {
         }
     }
     Ok(found)
+}
+
+/// As [`find`], in the words of whoever named the image.
+pub(crate) fn of(image: &Image) -> Result<Vec<Found>, Error> {
+    let found = find(image);
+    found.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })
+}
+
+/// Refuses images that bear a signature.
+pub(crate) fn refuse_occupied(paths: &[PathBuf], found: &[&[Found]]) -> Result<(), Error> {
+    let mut all = paths
+        .iter()
+        .zip(found)
+        .flat_map(|(path, found)| found.iter().map(move |found| (path, found)));
+    let Some((path, first)) = all.next() else { return Ok(()) };
+    let more = match all.count() {
+        0 => String::new(),
+        more => format!(", and {more} more were found"),
+    };
+    Err(Error::Refused(format!(
+        "{} bears the signature of: {}, at byte {}{more}; use another image, or insist with --overwrite",
+        path.display(),
+        first.name(),
+        first.byte(),
+    )))
 }
 
 impl Found {

@@ -1,6 +1,7 @@
 //! Finds the superblock of an image.
 
 use crate::images::Image;
+use crate::signatures::Found as Signature;
 use core::hash::{BuildHasher, Hasher};
 use raid_core::md::{Block, Minor, SUPERBLOCK_BYTES, Superblock, SuperblockError};
 use raid_core::units::DeviceSector;
@@ -55,6 +56,32 @@ fn more_telling(known: Unusable, new: Unusable) -> Unusable {
         Unusable::Superblock(SuperblockError::NotMd) => new,
         Unusable::Superblock(_) | Unusable::Read(_) => known,
     }
+}
+
+/// Writes the superblock of one member. The data area is left as it is, but for old superblocks of md there.
+pub(crate) fn make(
+    image: &mut Image,
+    superblock: &Superblock,
+    found: &[Signature],
+) -> io::Result<()> {
+    let data = superblock.data_offset..;
+    let end = superblock.data_offset.checked_add(superblock.data_size).unwrap_or_default();
+    for found in found {
+        let is_data = data.contains(&found.sector()) && found.sector() < end;
+        if found.is_md() || !is_data {
+            found.wipe(image)?;
+        }
+    }
+    let log = superblock.bad_block_log;
+    let log_at = superblock.super_offset.0.checked_add_signed(log.offset.into());
+    let log_bytes = usize::from(log.sectors).saturating_mul(512);
+    if let Some(at) = log_at {
+        image.write_at(DeviceSector(at), &vec![0xff; log_bytes])?;
+    }
+    let mut block = [0; SUPERBLOCK_BYTES];
+    superblock.encode(&mut block);
+    image.write_at(superblock.super_offset, &block)?;
+    image.sync()
 }
 
 /// What names a new array, or a new member of one: nobody else has drawn the same.

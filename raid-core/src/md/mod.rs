@@ -13,6 +13,7 @@ mod crc32c;
 mod create;
 mod error;
 mod fields;
+mod join;
 pub mod journal;
 pub mod ppl;
 mod record;
@@ -38,5 +39,6 @@ pub use fields::{
     ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Features, Minor,
     PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp, Validity, WriteLog,
 };
+pub use join::JoinError;
 pub use roles::{DeviceRole, ROLES_MAX, Roles};
 pub use superblock::{Replacement, Superblock, ZoneLayout};

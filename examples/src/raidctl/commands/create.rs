@@ -1,25 +1,34 @@
 //! `create`: a new array. Everything is checked before the first write.
 
+use super::print;
 use crate::array::{Assembled, Names, countable, now, say_events};
 use crate::cli::{self, Absence};
 use crate::exit::Error;
 use crate::images::{Image, Purpose, open_all};
 use crate::progress::Progress;
-use crate::signatures::{self, Found};
-use crate::superblocks::random_uuid;
+use crate::signatures;
+use crate::superblocks::{self, random_uuid};
 use raid_core::blocking::{PassFailure, Watch};
 use raid_core::engine::{Access, Dirty, PassKind};
 use raid_core::geometry::{Geometry, Layout};
 use raid_core::md::{
-    ArrayName, ArrayUuid, Blueprint, CreateError, DeviceFlags, DeviceUuid, NewArray,
-    SUPERBLOCK_BYTES, Superblock,
+    ArrayName, ArrayUuid, Blueprint, CreateError, DeviceFlags, DeviceUuid, NewArray, Superblock,
 };
 use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceSector, MemberIndex, Sectors};
-use std::io::{self, Write, stdout};
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(arguments: &cli::Create) -> Result<(), Error> {
+    let (blueprint, array) = lay_out(arguments)?;
+    say_created(&blueprint, array.geometry(), array.member_size())?;
+    match (blueprint.consistency, array.geometry().redundancy()) {
+        (Consistency::Clean, _) | (_, 0) => Ok(()),
+        (Consistency::InSyncTo(_), _) => make_consistent(&arguments.images),
+    }
+}
+
+/// Writes the superblocks of a new array.
+pub(super) fn lay_out(arguments: &cli::Create) -> Result<(Blueprint, NewArray), Error> {
     refuse_write_logs(arguments)?;
     let blueprint = blueprint(arguments)?;
     let paths = &arguments.images;
@@ -33,24 +42,22 @@ pub(super) fn run(arguments: &cli::Create) -> Result<(), Error> {
     let sizes: Vec<_> = images.iter().map(Image::size).collect();
     let array = NewArray::new(blueprint, &sizes).map_err(|error| impossible(error, paths))?;
     countable(array.geometry())?;
-    let superblocks = superblocks(&array, &write_mostly)?;
-    let found = images.iter().map(signatures_of).collect::<Result<Vec<_>, _>>()?;
+    let new = new_superblocks(&array, &write_mostly)?;
+    let found = images.iter().map(signatures::of).collect::<Result<Vec<_>, _>>()?;
     match arguments.overwrite {
-        cli::Occupied::Refuse => refuse_occupied(paths, &found)?,
+        cli::Occupied::Refuse => {
+            let found: Vec<_> = found.iter().map(Vec::as_slice).collect();
+            signatures::refuse_occupied(paths, &found)?;
+        }
         cli::Occupied::Overwrite => {}
     }
 
     // An array that is half made is none: members are missing, and the rest is overwritten if told to.
-    for ((image, superblock), found) in images.iter_mut().zip(&superblocks).zip(&found) {
-        let written = make(image, superblock, found);
+    for ((image, superblock), found) in images.iter_mut().zip(&new).zip(&found) {
+        let written = superblocks::make(image, superblock, found);
         written.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })?;
     }
-    drop(images);
-    say_created(&blueprint, array.geometry(), array.member_size())?;
-    match (blueprint.consistency, array.geometry().redundancy()) {
-        (Consistency::Clean, _) | (_, 0) => Ok(()),
-        (Consistency::InSyncTo(_), _) => make_consistent(paths),
-    }
+    Ok((blueprint, array))
 }
 
 fn blueprint(arguments: &cli::Create) -> Result<Blueprint, Error> {
@@ -131,58 +138,13 @@ fn write_mostly(arguments: &cli::Create, layout: Layout) -> Result<Vec<DeviceFla
     Ok(flags)
 }
 
-fn superblocks(array: &NewArray, flags: &[DeviceFlags]) -> Result<Vec<Superblock>, Error> {
+fn new_superblocks(array: &NewArray, flags: &[DeviceFlags]) -> Result<Vec<Superblock>, Error> {
     let places = (0..=u8::MAX).map(MemberIndex);
     let made = places.zip(flags).map(|(place, flags)| {
         let superblock = array.superblock(place, DeviceUuid(random_uuid()), *flags);
         superblock.ok_or_else(|| Error::Engine(format!("member {} has no superblock", place.0)))
     });
     made.collect()
-}
-
-fn signatures_of(image: &Image) -> Result<Vec<Found>, Error> {
-    let found = signatures::find(image);
-    found.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })
-}
-
-fn refuse_occupied(paths: &[PathBuf], found: &[Vec<Found>]) -> Result<(), Error> {
-    let mut all = paths
-        .iter()
-        .zip(found)
-        .flat_map(|(path, found)| found.iter().map(move |found| (path, found)));
-    let Some((path, first)) = all.next() else { return Ok(()) };
-    let more = match all.count() {
-        0 => String::new(),
-        more => format!(", and {more} more were found"),
-    };
-    Err(Error::Refused(format!(
-        "{} bears the signature of: {}, at byte {}{more}; use another image, or insist with --overwrite",
-        path.display(),
-        first.name(),
-        first.byte(),
-    )))
-}
-
-/// Writes the superblock of one member. The data area is left as it is, but for old superblocks of md there.
-fn make(image: &mut Image, superblock: &Superblock, found: &[Found]) -> io::Result<()> {
-    let data = superblock.data_offset..;
-    let end = superblock.data_offset.checked_add(superblock.data_size).unwrap_or_default();
-    for found in found {
-        let is_data = data.contains(&found.sector()) && found.sector() < end;
-        if found.is_md() || !is_data {
-            found.wipe(image)?;
-        }
-    }
-    let log = superblock.bad_block_log;
-    let log_at = superblock.super_offset.0.checked_add_signed(log.offset.into());
-    let log_bytes = usize::from(log.sectors).saturating_mul(512);
-    if let Some(at) = log_at {
-        image.write_at(DeviceSector(at), &vec![0xff; log_bytes])?;
-    }
-    let mut block = [0; SUPERBLOCK_BYTES];
-    superblock.encode(&mut block);
-    image.write_at(superblock.super_offset, &block)?;
-    image.sync()
 }
 
 /// Makes the parity or the copies of a new array agree. Until that is done it is on record as not resynced, so that the
@@ -220,10 +182,6 @@ fn say_created(blueprint: &Blueprint, geometry: &Geometry, used: Sectors) -> Res
         used.bytes().unwrap_or(u64::MAX),
         geometry.size().bytes().unwrap_or(u64::MAX),
     ))
-}
-
-fn print(line: &str) -> Result<(), Error> {
-    writeln!(stdout(), "{line}").map_err(Error::output)
 }
 
 /// Why there is no such array, with the image in place of the number of the member.

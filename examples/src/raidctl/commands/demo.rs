@@ -3,18 +3,22 @@
 pub(crate) mod files;
 mod plug;
 
-use super::check::mismatches;
+use super::check::check;
+use super::print;
+use super::rebuild::{Rebuilt, rebuild};
+use super::repair::repair;
+use super::resume::resume;
 use crate::array::{Array, Assembled, Workshop};
-use crate::cli::{self, Absence, Afterwards};
+use crate::cli::{self, Absence, Afterwards, Method};
 use crate::exit::Error;
 use crate::images::Purpose;
+use crate::report::Located;
 use core::fmt::Display;
 use plug::Pluggable;
 use raid_core::engine::{Access, Dirty};
 use raid_core::host::{Durability, Event};
 use raid_core::units::{MemberIndex, Sectors};
 use std::fs::OpenOptions;
-use std::io::{Write, stdout};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -25,6 +29,9 @@ const SPARE_BYTES: usize = 8 << 20;
 
 /// An offset that no block begins at.
 const ODD_OFFSET: u64 = 12_345;
+
+const INSIST_ON_NOTHING: cli::Insistence =
+    cli::Insistence { degraded: Absence::Refuse, force: cli::Force { dirty: Dirty::Refuse } };
 
 const LOAD_REQUESTS: u32 = 200;
 const LOAD_BYTES_MAX: u64 = 300_000;
@@ -63,7 +70,7 @@ fn show(directory: &Path) -> Result<(), Error> {
     demo.step("store this program in it, at an odd offset", Demo::store)?;
     demo.step("read it all back", Demo::read_all)?;
     demo.step("compare parity with data", Demo::check)?;
-    demo.step("find a byte that somebody changed on a member", Demo::find_changed_byte)?;
+    demo.step("change a byte on a member, find and mend it", Demo::mend_changed_byte)?;
     demo.step("pull a member's plug under load", Demo::lose_under_load)?;
     demo.step("read it all back without that member", Demo::read_all)?;
     demo.step("remove another member's file, read it all back", Demo::lose_file)?;
@@ -72,6 +79,11 @@ fn show(directory: &Path) -> Result<(), Error> {
     demo.step("read it all back with two members lost", Demo::read_all)?;
     demo.step("refuse to make data up when a third is lost", Demo::refuse_third)?;
     demo.step("read it all back with the third back", Demo::read_all)?;
+    demo.step("rebuild both onto new files, and stop half way", Demo::rebuild_half)?;
+    demo.step("read it all back in the middle of that", Demo::read_all)?;
+    demo.step("go on where it stopped", Demo::resume)?;
+    demo.step("compare parity with data", Demo::check)?;
+    demo.step("lose two others, read it all back with the new ones", Demo::rely_on_new)?;
     print("every byte was right")
 }
 
@@ -134,28 +146,25 @@ impl Demo {
     }
 
     fn check(&mut self) -> Outcome {
-        match self.mismatches()? {
-            0 => Ok(String::from("all rows agree")),
-            sectors => Err(wrong(format!("{sectors} sectors disagree"))),
+        match check(&self.members)?.mismatched {
+            Sectors::ZERO => Ok(String::from("all rows agree")),
+            sectors => Err(wrong(format!("{} sectors disagree", sectors.0))),
         }
     }
 
-    fn mismatches(&mut self) -> Result<u64, Error> {
-        let mut workshop = self.open_to_read()?;
-        let (mut array, _) = workshop.start(Access::ReadOnly, Dirty::Refuse)?;
-        mismatches(&mut array, |_| {})
-    }
-
-    fn find_changed_byte(&mut self) -> Outcome {
+    fn mend_changed_byte(&mut self) -> Outcome {
         let path = self.members.first().ok_or_else(|| wrong("no member"))?.clone();
+        let content =
+            || std::fs::read(&path).map_err(|source| Error::Open { image: path.clone(), source });
+        let before = content()?;
         let data = Sectors(files::DATA_OFFSET.0).bytes().unwrap_or(0);
-        let at = data.saturating_add(70_000);
-        flip(&path, at)?;
-        let found = self.mismatches()?;
-        flip(&path, at)?;
-        match (found, self.mismatches()?) {
-            (8, 0) => Ok(String::from("found, and put right again")),
-            (found, after) => Err(wrong(format!("{found} sectors disagreed, then {after}"))),
+        flip(&path, data.saturating_add(70_000))?;
+        let repaired = repair(&self.members, Method::Locate, |_, _| {})?;
+        match repaired.located.as_slice() {
+            [Located { member: 0, sector }] if content()? == before => {
+                Ok(format!("member 0, sector {sector}"))
+            }
+            other => Err(wrong(format!("found {other:?}, and {:?}", repaired.report))),
         }
     }
 
@@ -206,6 +215,50 @@ impl Demo {
     fn refuse_third(&mut self) -> Outcome {
         let few: Vec<_> = self.members.iter().skip(1).cloned().collect();
         refused(Assembled::open(&few, Purpose::Read)?.into_readable(Dirty::Refuse))
+    }
+
+    fn rebuild_half(&mut self) -> Outcome {
+        let bytes = self.members.first().map(std::fs::metadata);
+        let bytes = bytes.ok_or_else(|| wrong("no member"))?.map_err(Error::Input)?.len();
+        let new = [PULLED, REMOVED].map(|place| self.directory.join(format!("new{place}.img")));
+        for path in &new {
+            files::blank(path, bytes)?;
+        }
+        let rebuilt = rebuild(&cli::Rebuild {
+            new: new.to_vec(),
+            overwrite: cli::Occupied::Refuse,
+            stop: cli::Stop { after: Some(bytes / 2) },
+            insist: INSIST_ON_NOTHING,
+            members: cli::Members { images: self.members.clone() },
+        })?;
+        self.members.extend(new);
+        match (rebuilt, self.rebuilding()?) {
+            (Rebuilt::Part(_), 2) => Ok(String::from("two members, one walk")),
+            (other, members) => Err(wrong(format!("{members} members are in it: {other:?}"))),
+        }
+    }
+
+    fn resume(&mut self) -> Outcome {
+        let rebuilt = resume(&cli::Resume {
+            stop: cli::Stop { after: None },
+            insist: INSIST_ON_NOTHING,
+            members: cli::Members { images: self.members.clone() },
+        })?;
+        match (rebuilt, self.rebuilding()?) {
+            (Some(Rebuilt::All { .. }), 0) => Ok(String::from("all members are in sync")),
+            (other, members) => Err(wrong(format!("{members} members are in it: {other:?}"))),
+        }
+    }
+
+    /// How many members are being rebuilt.
+    fn rebuilding(&self) -> Result<u32, Error> {
+        let assembly = Assembled::open(&self.members, Purpose::Read)?.assembly;
+        Ok(assembly.present().difference(assembly.in_sync()).count())
+    }
+
+    fn rely_on_new(&mut self) -> Outcome {
+        self.members = self.members.split_off(2);
+        self.read_all()
     }
 
     fn open(&self, absence: Absence) -> Result<Workshop<Pluggable>, Error> {
@@ -295,10 +348,6 @@ fn flip(path: &Path, at: u64) -> Result<(), Error> {
 
 fn wrong(what: impl Display) -> Error {
     Error::Inconsistent(what.to_string())
-}
-
-fn print(line: &str) -> Result<(), Error> {
-    writeln!(stdout(), "{line}").map_err(Error::output)
 }
 
 /// Numbers that look random and are the same in every run.

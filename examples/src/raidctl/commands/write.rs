@@ -21,8 +21,8 @@ pub(super) fn run(arguments: &cli::Write) -> Result<(), Error> {
         return Err(beyond(size, 0));
     }
     let names = Names::of(&assembled);
-    let dirty = arguments.force.dirty;
-    let mut workshop = assembled.into_writable(arguments.degraded, dirty)?;
+    let cli::Insistence { degraded, force: cli::Force { dirty } } = arguments.insist;
+    let mut workshop = assembled.into_writable(degraded, dirty)?;
     let (mut array, events) = workshop.start(Access::ReadWrite, dirty)?;
 
     let mut progress = Progress::new("write", length.unwrap_or(size));

@@ -1,18 +1,11 @@
-//! The files of the demo: members of a new RAID 6, their superblocks written.
+//! The files of the demo: members of a new RAID 6.
 
-use crate::array::now;
+use crate::cli;
+use crate::commands::create;
 use crate::exit::Error;
-use crate::superblocks::random_uuid;
-use raid_core::geometry::{Layout, Raid6Layout};
-use raid_core::md::{
-    ArrayName, ArrayUuid, Blueprint, DeviceFlags, DeviceUuid, Minor, NewArray, SUPERBLOCK_BYTES,
-    Superblock,
-};
-use raid_core::metadata::Consistency;
-use raid_core::units::{DeviceSector, MemberIndex, Sectors};
+use raid_core::md::Minor;
+use raid_core::units::{DeviceSector, Sectors};
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub(super) const MEMBERS: u8 = 6;
@@ -26,34 +19,35 @@ pub(crate) const DATA_OFFSET: DeviceSector = DeviceSector(2048);
 /// Makes the members in a directory, so large that the array holds `bytes`. All of a new file reads as zeroes, and so
 /// parity agrees from the start.
 pub(crate) fn make(directory: &Path, bytes: u64) -> Result<Vec<PathBuf>, Error> {
-    let member_size = member_size(bytes);
-    let mut name = [0; 32];
-    name.iter_mut().zip(b"demo").for_each(|(to, from)| *to = *from);
-    let blueprint = Blueprint {
-        layout: Layout::Raid6(Raid6Layout::LeftSymmetric),
-        chunk: CHUNK,
-        minor: Minor::V1_2,
-        data_offset: Some(DATA_OFFSET),
-        member_size: Some(member_size),
-        array_uuid: ArrayUuid(random_uuid()),
-        name: ArrayName(name),
-        creation_time: now(),
-        consistency: Consistency::Clean,
-    };
-    let device_size = DATA_OFFSET.checked_add(member_size).unwrap_or_default();
-    let array = NewArray::new(blueprint, &vec![Sectors(device_size.0); MEMBERS.into()]);
-    let array = array.map_err(|error| Error::Engine(error.to_string()))?;
-    let mut paths = Vec::new();
-    for place in (0..MEMBERS).map(MemberIndex) {
-        let uuid = DeviceUuid(random_uuid());
-        let Some(superblock) = array.superblock(place, uuid, DeviceFlags::empty()) else {
-            continue;
-        };
-        let path = directory.join(format!("member{}.img", place.0));
-        write(&path, &superblock).map_err(|source| Error::Open { image: path.clone(), source })?;
-        paths.push(path);
+    let length = DATA_OFFSET.0.saturating_add(member_size(bytes).0);
+    let paths: Vec<_> =
+        (0..MEMBERS).map(|place| directory.join(format!("member{place}.img"))).collect();
+    for path in &paths {
+        blank(path, Sectors(length).bytes().unwrap_or(u64::MAX))?;
     }
+    create::lay_out(&cli::Create {
+        level: 6,
+        layout: None,
+        chunk: CHUNK.bytes(),
+        data_offset: Sectors(DATA_OFFSET.0).bytes(),
+        size: None,
+        name: String::from("demo"),
+        metadata: Minor::V1_2,
+        bitmap: cli::Wanted::No,
+        ppl: cli::Wanted::No,
+        journal: None,
+        write_mostly: Vec::new(),
+        parity: cli::NewParity::AssumeClean,
+        overwrite: cli::Occupied::Refuse,
+        images: paths.clone(),
+    })?;
     Ok(paths)
+}
+
+/// A new file without content.
+pub(super) fn blank(path: &Path, bytes: u64) -> Result<(), Error> {
+    let made = File::create_new(path).and_then(|file| file.set_len(bytes));
+    made.map_err(|source| Error::Open { image: path.to_path_buf(), source })
 }
 
 /// Whole chunks of each member, so that all data members together have the bytes.
@@ -61,16 +55,4 @@ fn member_size(bytes: u64) -> Sectors {
     let data_members = u64::from(MEMBERS.saturating_sub(2));
     let row = CHUNK.0.saturating_mul(512).saturating_mul(data_members).max(1);
     Sectors(bytes.div_ceil(row).max(1).saturating_mul(CHUNK.0))
-}
-
-fn write(path: &Path, superblock: &Superblock) -> io::Result<()> {
-    let no_room = || io::Error::from(io::ErrorKind::InvalidInput);
-    let end = superblock.data_offset.checked_add(superblock.data_size).ok_or_else(no_room)?;
-    let file = File::create_new(path)?;
-    file.set_len(Sectors(end.0).bytes().ok_or_else(no_room)?)?;
-    let mut block = [0; SUPERBLOCK_BYTES];
-    superblock.encode(&mut block);
-    let at = Sectors(superblock.super_offset.0).bytes().ok_or_else(no_room)?;
-    file.write_all_at(&block, at)?;
-    file.sync_all()
 }

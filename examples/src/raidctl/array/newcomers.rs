@@ -1,0 +1,124 @@
+//! Devices that come into an array that lacks members.
+
+use super::{Array, Assembled, Names, Workshop, md_seat, reads_from};
+use crate::exit::Error;
+use crate::images::Image;
+use crate::signatures::Found;
+use core::fmt::Write as _;
+use raid_core::blocking::BlockDevice;
+use raid_core::engine;
+use raid_core::md::{DeviceUuid, JoinError, Superblock};
+use raid_core::members::{MemberSet, MemberState};
+use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
+use std::path::Path;
+
+/// A device that comes in, and what it is to be.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) place: MemberIndex,
+    pub(crate) superblock: Superblock,
+    /// What lies on it and does not outlive that.
+    pub(crate) found: Vec<Found>,
+}
+
+impl Assembled {
+    /// The superblock that knows the array best.
+    pub(crate) fn freshest(&self) -> Result<&Superblock, Error> {
+        let freshest = self.superblocks.get(self.assembly.freshest.index());
+        freshest.ok_or_else(|| Error::Engine(String::from("the array has no superblock")))
+    }
+
+    /// A device number that no device of the array has, or had if that can be.
+    pub(crate) fn free_number(&self, taken: &[u32]) -> Result<u32, Error> {
+        let freshest = self.freshest()?;
+        let is_taken = |number| {
+            let known = self.superblocks.iter().map(|superblock| superblock.dev_number);
+            known.chain(taken.iter().copied()).any(|other| other == number)
+        };
+        let number = freshest.roles.free_number(freshest.members, is_taken);
+        let none = || Error::Refused(String::from("the array has no number left for a device"));
+        number.ok_or_else(none)
+    }
+
+    /// A blank image as a new member at this place.
+    pub(crate) fn newcomer(
+        &self,
+        place: MemberIndex,
+        taken: &[u32],
+        uuid: DeviceUuid,
+        image: &Image,
+    ) -> Result<Newcomer, Error> {
+        let number = self.free_number(taken)?;
+        let superblock = self.freshest()?.for_new_device(number, uuid, image.size());
+        let superblock = superblock.map_err(|error| unfit(image.path(), error))?;
+        let found = crate::signatures::of(image)?;
+        Ok(Newcomer { place, superblock, found })
+    }
+}
+
+pub(crate) fn unfit(image: &Path, error: JoinError) -> Error {
+    let bytes = |sectors: Sectors| sectors.bytes().unwrap_or(u64::MAX);
+    match error {
+        JoinError::NoRoom { has, needs } => Error::Usage(format!(
+            "{}: too small: it has {} bytes, {} are needed",
+            image.display(),
+            bytes(has),
+            bytes(needs)
+        )),
+        // The write log; or a kind of error that is newer than this program.
+        JoinError::WriteLog | _ => Error::Refused(format!("{}: {error}", image.display())),
+    }
+}
+
+impl<D: BlockDevice> Workshop<D> {
+    /// One more device, which sits nowhere yet.
+    pub(crate) fn take(&mut self, device: D) -> Result<DeviceIndex, Error> {
+        let index = u8::try_from(self.devices.len()).map(DeviceIndex);
+        let index = index.map_err(|_| Error::Usage(String::from("too many images")))?;
+        self.devices.push(device);
+        Ok(index)
+    }
+}
+
+/// Gives newcomers their places. Nothing is copied to them yet; that they are there goes on record with the next step
+/// of the array.
+pub(crate) fn bring_in(
+    array: &mut Array<'_, Image>,
+    newcomers: &[(DeviceIndex, Newcomer)],
+    names: &mut Names,
+) -> Result<(), Error> {
+    for (device, Newcomer { place, superblock, .. }) in newcomers {
+        let image = array.devices().get(device.index());
+        let image = image.ok_or_else(|| Error::Engine(String::from("an image is missing")))?;
+        let seat = engine::Seat {
+            device: *device,
+            state: MemberState::Rebuilding { valid_to: Sectors::ZERO },
+            data_offset: superblock.data_offset,
+            limits: image.limits(),
+            reads: reads_from(superblock.device_flags),
+        };
+        let path = image.path().to_path_buf();
+        let refused = |error| Error::Refused(format!("{}: {error}", path.display()));
+        array.add_member(*place, seat).map_err(refused)?;
+        names.set(*place, &path);
+        array.keeper().seat(*place, md_seat(superblock));
+    }
+    // All of them are taken: from here on they are written to. Up to the record each is a device without a place.
+    for (device, Newcomer { superblock, found, .. }) in newcomers {
+        let Some(image) = array.devices().get_mut(device.index()) else { continue };
+        let written = crate::superblocks::make(image, superblock, found);
+        written.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })?;
+    }
+    Ok(())
+}
+
+/// `member 1 (a.img), member 3 (b.img)`.
+pub(crate) fn named(members: MemberSet, names: &Names) -> String {
+    let mut text = String::new();
+    for member in members {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{comma}member {} ({})", member.0, names.path(member).display());
+    }
+    text
+}

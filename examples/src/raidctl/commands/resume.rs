@@ -1,0 +1,35 @@
+//! `resume`: goes on with a rebuild that was interrupted.
+
+use super::print;
+use super::rebuild::{self, Rebuilt};
+use crate::array::newcomers::named;
+use crate::array::{Assembled, Names, say_events};
+use crate::cli;
+use crate::exit::Error;
+use crate::images::Purpose;
+use raid_core::engine::Access;
+
+pub(super) fn run(arguments: &cli::Resume) -> Result<(), Error> {
+    match resume(arguments)? {
+        Some(rebuilt) => rebuilt.say(),
+        None => print("nothing to resume: no member is being rebuilt"),
+    }
+}
+
+/// Goes on, if there is anything to go on with.
+pub(super) fn resume(arguments: &cli::Resume) -> Result<Option<Rebuilt>, Error> {
+    let cli::Insistence { degraded, force } = arguments.insist;
+    let assembled = Assembled::open(&arguments.members.images, Purpose::Write)?;
+    let assembly = &assembled.assembly;
+    let rebuilding = assembly.present().difference(assembly.in_sync());
+    if rebuilding.is_empty() {
+        return Ok(None);
+    }
+    let (names, consistency) = (Names::of(&assembled), assembly.consistency);
+    let mut workshop = assembled.into_writable(degraded, force.dirty)?;
+    let (mut array, events) = workshop.start(Access::ReadWrite, force.dirty)?;
+    let who = named(rebuilding, &names);
+    let rebuilt = rebuild::recover(&mut array, who, consistency, arguments.stop);
+    say_events(&events, &names);
+    rebuilt.map(Some)
+}
