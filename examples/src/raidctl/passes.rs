@@ -92,6 +92,7 @@ fn failed(what: &str, failure: &PassFailure) -> Error {
             | PassRefusal::NoRedundancy
             | PassRefusal::OneParity
             | PassRefusal::Degraded
+            | PassRefusal::NotInSync
             | PassRefusal::NothingToDo => Error::Refused(text),
             PassRefusal::Running
             | PassRefusal::NoSlots

@@ -17,6 +17,8 @@ mod commands;
 mod create;
 mod fail;
 mod golden;
+mod rebuild;
+mod repair;
 mod superblocks;
 mod tool;
 mod writes;

@@ -71,6 +71,7 @@ fn show(directory: &Path) -> Result<(), Error> {
     demo.step("read it all back", Demo::read_all)?;
     demo.step("compare parity with data", Demo::check)?;
     demo.step("change a byte on a member, find and mend it", Demo::mend_changed_byte)?;
+    demo.step("compare parity with data again", Demo::check)?;
     demo.step("pull a member's plug under load", Demo::lose_under_load)?;
     demo.step("read it all back without that member", Demo::read_all)?;
     demo.step("remove another member's file, read it all back", Demo::lose_file)?;
@@ -154,14 +155,13 @@ impl Demo {
 
     fn mend_changed_byte(&mut self) -> Outcome {
         let path = self.members.first().ok_or_else(|| wrong("no member"))?.clone();
-        let content =
-            || std::fs::read(&path).map_err(|source| Error::Open { image: path.clone(), source });
-        let before = content()?;
         let data = Sectors(files::DATA_OFFSET.0).bytes().unwrap_or(0);
-        flip(&path, data.saturating_add(70_000))?;
+        let at = data.saturating_add(70_000);
+        let before = byte_at(&path, at)?;
+        flip(&path, at)?;
         let repaired = repair(&self.members, Method::Locate, |_, _| {})?;
         match repaired.located.as_slice() {
-            [Located { member: 0, sector }] if content()? == before => {
+            [Located { member: 0, sector }] if byte_at(&path, at)? == before => {
                 Ok(format!("member 0, sector {sector}"))
             }
             other => Err(wrong(format!("found {other:?}, and {:?}", repaired.report))),
@@ -334,6 +334,13 @@ fn refused<T>(result: Result<T, Error>) -> Outcome {
         Err(error) => Err(error),
         Ok(_) => Err(wrong("not refused")),
     }
+}
+
+fn byte_at(path: &Path, at: u64) -> Result<[u8; 1], Error> {
+    let mut byte = [0];
+    let read = std::fs::File::open(path).and_then(|file| file.read_exact_at(&mut byte, at));
+    read.map_err(|source| Error::Open { image: path.to_path_buf(), source })?;
+    Ok(byte)
 }
 
 fn flip(path: &Path, at: u64) -> Result<(), Error> {

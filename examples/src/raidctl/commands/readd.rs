@@ -16,7 +16,7 @@ const BACK: DeviceIndex = DeviceIndex(0);
 
 pub(super) fn run(arguments: &cli::Readd) -> Result<(), Error> {
     let cli::Insistence { degraded, force } = arguments.insist;
-    let assembled = Assembled::open(&arguments.images, Purpose::Write)?;
+    let mut assembled = Assembled::open(&arguments.images, Purpose::Write)?;
     if let Standing::Member = standing(&assembled)? {
         warn(&format!("{} is in sync already", assembled.path(BACK).display()));
         return Ok(());
@@ -26,6 +26,7 @@ pub(super) fn run(arguments: &cli::Readd) -> Result<(), Error> {
     // The array may still list it, as it does a member that was away without a record.
     let others = assembled.unnamed().difference(listed_place(&assembled)?);
     let absence = if others.is_empty() { Absence::Record } else { degraded };
+    assembled.assembly.left_out.retain(|left_out| left_out.device != BACK);
     let (mut names, consistency) = (Names::of(&assembled), assembled.assembly.consistency);
     let mut workshop = assembled.into_writable(absence, force.dirty)?;
     let (mut array, events) = workshop.start(Access::ReadWrite, force.dirty)?;

@@ -61,6 +61,14 @@ pub(super) fn repair(
         }
     };
     comparable(&assembled)?;
+    match (method, assembled.assembly.consistency) {
+        (Method::Locate, Consistency::InSyncTo(_)) => {
+            return Err(Error::Refused(String::from(
+                "the array was not stopped cleanly, so what looks wrong may be what was written last; resync it first",
+            )));
+        }
+        (Method::Recompute, _) | (Method::Locate, Consistency::Clean) => {}
+    }
     let (names, consistency) = (Names::of(&assembled), assembled.assembly.consistency);
     let mut workshop = assembled.into_writable(Absence::Refuse, Dirty::Refuse)?;
     let (mut array, events) = workshop.start(Access::ReadWrite, Dirty::Refuse)?;
