@@ -1,4 +1,11 @@
 //! Superblocks of devices that come into an array that exists.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails says so by panicking"
+)]
 
 use raid_core::geometry::Layout;
 use raid_core::md::{

@@ -155,3 +155,24 @@ fn the_help_names_every_command_and_how_it_is_stopped() {
     }
     assert!(help(&["repair", "--help"]).contains("--locate"));
 }
+
+#[test]
+fn what_was_written_last_is_not_called_wrong() {
+    let (_, array) = golden_array("r6-left-symmetric");
+    let contents =
+        || -> Vec<_> { array.images.iter().map(|image| fs::read(image).unwrap()).collect() };
+    // As the superblocks of an array that is at work: not in sync from sector 0 on.
+    for image in &array.images {
+        let block = crate::superblocks::read(image);
+        let block = crate::superblocks::with(&block, 0xd0, &[0; 8]);
+        crate::superblocks::write(image, &block);
+    }
+    let before = contents();
+    let refused = run(&["repair", "--locate"], &array.images).says_no(3..=3);
+    assert!(refused.stderr.contains("resync"), "{}", refused.stderr);
+    assert!(contents() == before);
+    let repaired = run(&["repair"], &array.images).warns(1);
+    assert!(repaired.stderr.contains("raidctl resync"), "{}", repaired.stderr);
+    run(&["resync"], &array.images).succeeds();
+    run(&["repair", "--locate"], &array.images).succeeds();
+}
