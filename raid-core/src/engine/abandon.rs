@@ -155,8 +155,8 @@ impl Engine<'_> {
     /// * the member is in [`Engine::hung_members`] and cannot come back.
     ///
     /// A host that can stop a command for good needs no other call: it stops it, and reports it as
-    /// failed with [`Fault::Gone`](crate::host::Fault::Gone) or
-    /// [`Fault::Transport`](crate::host::Fault::Transport).
+    /// failed with [`Fault::Gone`] or
+    /// [`Fault::Transport`].
     ///
     /// # Errors
     /// The token names no command in flight, or a job over memory. Nothing has changed.
