@@ -127,6 +127,10 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H
 fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
     let now = work.now();
     let outcome = match (work.operation, ports.array.standing(&now, plan.writes)) {
+        // The pass has to know: writes may have been left out.
+        (Operation::Sync(_), _) if ports.array.fate() == Fate::Failed => {
+            Outcome::Failed(Trouble::ArrayFailed)
+        }
         (Operation::Read(_) | Operation::Sync(_), _)
         | (Operation::Check | Operation::Write(..), Standing::Kept) => {
             Outcome::Done { unserved: plan.unserved }

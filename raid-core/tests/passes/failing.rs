@@ -7,6 +7,7 @@ use raid_core::metadata::Consistency;
 use raid_core::units::{MemberIndex, Sectors};
 use raid_sim::host::Waits;
 use raid_sim::order::{Order, Random};
+use raid_sim::reference::lay_out;
 use raid_sim::rules::{Action, Rule};
 use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim};
 
@@ -183,6 +184,37 @@ fn bad_sectors_within_the_redundancy_are_mended_on_the_way() {
                     assert_eq!((report.unread, report.mismatched), (Sectors(0), Sectors(0)));
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_member_under_recovery_is_valid_only_where_it_was_written_when_the_array_fails() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members);
+        let content = arrays::content(&blueprint, 6);
+        for (gone, after) in (0..members)
+            .filter(|gone| *gone != 1)
+            .flat_map(|gone| (0..40).map(move |after| (gone, after)))
+        {
+            let mut devices = blueprint.devices(&content);
+            arrays::spoil(&mut devices, &[1], 0);
+            devices[usize::from(gone)].rules.push(Rule::gone_after(after));
+            let damaged = arrays::rebuilding(blueprint.clone(), &[1], 0);
+            let mut lent = Lent::to(&damaged);
+            let mut sim = Sim::made(&damaged, &mut lent, devices);
+            sim.order = Order::Random(Random::new(after));
+            sim.engine.start_pass(PassKind::Recovery).unwrap();
+            sim.run();
+            let valid_to = match sim.engine.member_state(MemberIndex(1)) {
+                MemberState::Rebuilding { valid_to } => valid_to,
+                MemberState::InSync | MemberState::Failed | MemberState::Missing => continue,
+            };
+            let bytes = usize::try_from(valid_to.0).unwrap() * 512;
+            let areas = blueprint.areas(&sim.host.devices, MemberSet::NONE);
+            let wanted = lay_out(&blueprint.geometry, &content, blueprint.member_sectors);
+            let is_valid = areas[1].unwrap()[..bytes] == wanted[1][..bytes];
+            assert!(is_valid, "{layout:?}, {gone} gone after {after}: not valid to {valid_to:?}");
         }
     }
 }
