@@ -44,7 +44,9 @@ pub(crate) struct Piece {
 }
 
 impl Walk {
-    pub(crate) const fn new(course: Course, start: Sectors, end: Sectors) -> Self {
+    pub(crate) fn new(course: Course, start: Sectors, end: Sectors) -> Self {
+        // A mark counts sectors of members, and can lie behind the last row.
+        let start = start.min(end);
         let report = PassReport {
             kind: course.kind,
             position: start,
