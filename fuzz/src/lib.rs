@@ -3,6 +3,7 @@
 //!
 //! A body panics where a promise is broken, and returns otherwise.
 
+mod agreement;
 pub mod bad_blocks;
 pub mod bitmap;
 mod content;

@@ -6,7 +6,7 @@ use raid_fuzz::{bad_blocks, bitmap, journal, operations, ppl, superblock};
 use std::path::Path;
 
 /// Campaigns of random bytes. `RAID_CAMPAIGNS` in the environment asks for another number.
-const CAMPAIGNS: u64 = 3000;
+const CAMPAIGNS: u64 = 20_000;
 
 fn corpus(directory: &str) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
