@@ -46,6 +46,9 @@ impl Run<'_> {
             Err(PassRefusal::Degraded) => {
                 assert!(!self.host.absent.is_empty() || !self.host.unbuilt.is_empty());
             }
+            Err(PassRefusal::NotInSync) => {
+                assert!(kind == PassKind::Locate && self.host.unsynced_from.is_some());
+            }
             Err(PassRefusal::Quiesced) => assert_ne!(self.host.resting, Resting::No),
             Err(other) => panic!("{other:?}"),
         }
@@ -119,9 +122,8 @@ impl Run<'_> {
             }
             Err(SeatRefusal::Taken(_)) => assert!(!self.host.absent.contains(&member)),
             Err(SeatRefusal::Hung(hung)) => assert!(self.host.hangs(hung.0), "all are dead"),
-            Err(SeatRefusal::InUse(_)) => {
-                let waiting = !self.waiting.is_empty() || self.host.pass.is_some();
-                assert!(waiting && self.host.absent.contains(&member), "nothing is at work");
+            Err(SeatRefusal::Leaving(_)) => {
+                assert!(self.host.absent.contains(&member), "a member sits there");
             }
             Err(SeatRefusal::ReadOnly) => assert_eq!(self.host.writing, Writing::Forbidden),
             Err(SeatRefusal::ArrayFailed) => assert_eq!(self.host.serving, Writing::Forbidden),
