@@ -1,8 +1,7 @@
 //! The kernels from outside: the reference against plain algebra and against Linux md, every
 //! backend against the reference, and what calls refuse.
 //!
-//! `RAID_SIMD_TESTS=short` takes less of some sweeps, for emulated CPUs and builds without
-//! optimisation, where it is the default; `usual` all; `long` more random rows.
+//! `RAID_SIMD_TESTS=short` takes less of some sweeps, for emulated CPUs; `long` more random rows.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
