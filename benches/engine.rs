@@ -185,7 +185,7 @@ fn engine(criterion: &mut Criterion) {
         for depth in DEPTHS {
             let mut slots = vec![Slot::FREE; 64];
             let mut requests = vec![RequestSlot::FREE; 64];
-            let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
+            let memory = Memory::new(&mut slots, &mut requests);
             let mut bench = Bench::new(case.layout, case.lost, memory);
             let batch: Vec<Request> =
                 (1..=depth).map(|row| (case.request)(row_start(case.layout, row))).collect();

@@ -213,7 +213,7 @@ impl Array {
             dirty: Dirty::Refuse,
         };
         let (mut slots, mut requests) = ([Slot::FREE; SLOTS], [RequestSlot::FREE; 1]);
-        let memory = Memory { slots: &mut slots, background: BACKGROUND, requests: &mut requests };
+        let memory = Memory { background: BACKGROUND, ..Memory::new(&mut slots, &mut requests) };
         let mut engine = Engine::new(&setup, memory).expect("a usual setup");
         let lane_bytes = bytes(self.rows.chunk());
         let apart = match lanes {

@@ -127,7 +127,7 @@ fn with_array_in(
     let mut slots = [Slot::FREE; 3];
     let mut requests = [RequestSlot::FREE; 2];
     let mut lanes = vec![0; 3 * seats.len() * 4096];
-    let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
+    let memory = Memory::new(&mut slots, &mut requests);
     let keeper = Records::default();
     let parts = Parts { devices, keeper, lanes: &mut lanes, kernels: Kernels::detect() };
     work(&mut Array::new(&setup, memory, parts).unwrap());

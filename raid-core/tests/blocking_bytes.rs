@@ -106,7 +106,7 @@ fn with_array<R>(devices: &mut [Ram], work: impl FnOnce(&mut Array<'_, Ram, Lost
     };
     let (mut slots, mut requests) = ([Slot::FREE; 2], [RequestSlot::FREE; 1]);
     let mut lanes = vec![0; 2 * seats.len() * 4096];
-    let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
+    let memory = Memory::new(&mut slots, &mut requests);
     let keeper = Lost::default();
     let parts = Parts { devices, keeper, lanes: &mut lanes, kernels: Kernels::detect() };
     work(&mut Array::new(&setup, memory, parts).unwrap())

@@ -133,7 +133,7 @@ fn with_engine(
     };
     let mut slots = [Slot::FREE; 4];
     let mut requests = [RequestSlot::FREE; 4];
-    let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
+    let memory = Memory::new(&mut slots, &mut requests);
     work(&mut Engine::new(&setup, memory).unwrap());
 }
 
@@ -407,7 +407,7 @@ fn a_device_cannot_sit_at_two_places() {
         dirty: Dirty::Refuse,
     };
     let (mut slots, mut requests) = ([Slot::FREE; 1], [RequestSlot::FREE; 1]);
-    let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
+    let memory = Memory::new(&mut slots, &mut requests);
     let error = Engine::new(&setup, memory).map(|_| ()).unwrap_err();
     assert_eq!(error, SetupError::DeviceTwice(DeviceIndex(0)));
 }

@@ -310,9 +310,8 @@ impl<'m> Sim<'m> {
             dirty: blueprint.dirty,
         };
         let memory = Memory {
-            slots: &mut lent.slots,
             background: blueprint.background,
-            requests: &mut lent.requests,
+            ..Memory::new(&mut lent.slots, &mut lent.requests)
         };
         Ok(Self {
             engine: Engine::new(&setup, memory)?,

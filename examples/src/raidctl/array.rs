@@ -323,9 +323,8 @@ impl<D: BlockDevice> Workshop<D> {
             kernels: Kernels::detect(),
         };
         let memory = Memory {
-            slots: &mut self.slots,
             background: BACKGROUND_SLOTS,
-            requests: &mut self.requests,
+            ..Memory::new(&mut self.slots, &mut self.requests)
         };
         Ok((Array::new(&setup, memory, parts)?, events))
     }

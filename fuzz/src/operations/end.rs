@@ -102,7 +102,7 @@ pub(super) fn assemble_again(setting: &Setting, old: MemoryHost, content: &Conte
         device.busy = 0;
     }
     let (mut slots, mut requests) = ([Slot::FREE], [RequestSlot::FREE]);
-    let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
+    let memory = Memory::new(&mut slots, &mut requests);
     let engine = Engine::new(&again.setup(), memory).expect("the same array, degraded");
     let mut run = Run {
         engine,

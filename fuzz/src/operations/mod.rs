@@ -124,8 +124,7 @@ pub fn run(campaign: &Campaign) {
     let mut requests = vec![RequestSlot::FREE; usize::from(campaign.requests % 6) + 1];
     let mut host = setting.host(slots.len());
     setting.litter(&mut host);
-    let memory =
-        Memory { slots: &mut slots, background: background.into(), requests: &mut requests };
+    let memory = Memory { background: background.into(), ..Memory::new(&mut slots, &mut requests) };
     let Ok(engine) = Engine::new(&setting.setup(), memory) else { return };
     let mut run = Run {
         engine,

@@ -51,6 +51,14 @@ pub struct Memory<'m> {
     pub requests: &'m mut [RequestSlot],
 }
 
+impl<'m> Memory<'m> {
+    /// Memory for requests, and nothing of what can be done without.
+    #[must_use]
+    pub const fn new(slots: &'m mut [Slot], requests: &'m mut [RequestSlot]) -> Self {
+        Self { slots, background: 0, requests }
+    }
+}
+
 /// A RAID engine for one array.
 #[derive(Debug)]
 pub struct Engine<'m> {

@@ -68,7 +68,7 @@ fn blocking(
     let mut lanes = Aligned::new(length, 0);
     let parts =
         Parts { devices, keeper: Forgets, lanes: lanes.bytes(length), kernels: Kernels::detect() };
-    let memory = Memory { slots: &mut slots, background: 0, requests: &mut requests };
+    let memory = Memory::new(&mut slots, &mut requests);
     test(&mut Array::new(&setup, memory, parts).unwrap());
 }
 
