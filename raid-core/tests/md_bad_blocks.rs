@@ -93,6 +93,9 @@ fn logs_that_say_nothing_sensible_are_refused() {
     assert_eq!(decode(&units(63), &[word(1, 1)], 512), bad(word(1, 1)));
     assert_eq!(decode(&units(64), &[word(0, 1)], 512), bad(word(0, 1)));
     assert_eq!(decode(&units(255), &[word(0, 1)], 512), bad(word(0, 1)));
+    // A start that the log has no number for, once a long entry is split.
+    let split = word((1 << 54) - 512, 1023);
+    assert_eq!(decode(&LOG, &[split], 512), bad(split));
     let full = (1..=512).map(|start| word(2 * start, 1)).collect::<Vec<_>>();
     assert_eq!(decode(&LOG, &full, 512).map(|ranges| ranges.len()), Ok(512));
     assert_eq!(decode(&LOG, &full, 511), Err(BadBlockError::TooLittleMemory { entries: 511 }));

@@ -127,7 +127,9 @@ impl<'m> BadBlockList<'m> {
         let words = words.iter().take(count).map(|word| u64::from_le_bytes(*word));
         for word in words.take_while(|word| *word != END) {
             let units = BadBlockEntry::units_of_log(word);
-            if units.count() == 0 || list.sectors_under(units).is_none() {
+            // The part of a long entry that is split off begins where it has to be numbered, too.
+            let numbered = units.end <= UNITS_END && list.sectors_under(units).is_some();
+            if units.count() == 0 || !numbered {
                 return Err(BadBlockError::BadEntry { word });
             }
             list.load(units).map_err(|Full| BadBlockError::TooLittleMemory { entries })?;
