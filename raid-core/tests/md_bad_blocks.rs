@@ -136,6 +136,10 @@ fn what_is_found_bad_grows_to_units_and_what_is_found_good_shrinks() {
     list.clear(range(17, 15)).unwrap();
     assert_eq!(pairs(list.iter()), [(16, 8), (32, 8)]);
     assert_eq!(list.add(range(u64::MAX, 1)), Err(Full));
+    // Whole units, in which the last sectors lie, reach past all sector numbers.
+    let mut coarse = [BadBlockEntry::EMPTY; 2];
+    let mut coarse = BadBlockList::new(&BadBlockLog { shift: 49, ..LOG }, &mut coarse);
+    assert_eq!(coarse.add(range(u64::MAX - 9, 4)), Err(Full));
     assert_eq!(list.add(range((1 << 57) - 1, 1)), Ok(()));
     assert_eq!(list.add(range(1 << 57, 1)), Err(Full));
     assert_eq!(list.overlaps(range(33, 0)), None);

@@ -464,7 +464,8 @@ impl<'m> BadBlockList<'m> {
         let last = range.start.checked_add(range.length)?.0.checked_sub(1)?;
         let first = range.start.0.checked_shr(self.shift)?;
         let end = last.checked_shr(self.shift)?.checked_add(1)?;
-        (end <= UNITS_END).then_some(Units { first, end })
+        let units = Units { first, end };
+        (end <= UNITS_END && self.sectors_under(units).is_some()).then_some(units)
     }
 
     /// The units of which all sectors are among these, or `None` if there are none.
