@@ -442,21 +442,22 @@ impl<'m> BadBlockList<'m> {
     }
 
     fn put_in(&mut self, at: usize, entry: BadBlockEntry) -> Result<(), Full> {
-        let behind = self.memory.get_mut(at..=self.count).ok_or(Full)?;
-        behind.rotate_right(1);
+        let mut moved = entry;
+        for place in self.memory.get_mut(at..=self.count).ok_or(Full)? {
+            core::mem::swap(place, &mut moved);
+        }
         self.count = self.count.saturating_add(1);
-        self.replace(at, entry);
         Ok(())
     }
 
     fn remove(&mut self, from: usize, to: usize) {
-        let count = to.saturating_sub(from);
-        if let Some(behind) = self.entries_mut().get_mut(from..)
-            && count <= behind.len()
-        {
-            behind.rotate_left(count);
-            self.count = self.count.saturating_sub(count);
+        let behind = to..self.count;
+        for (to, from) in (from..).zip(behind) {
+            if let Some(entry) = self.entries().get(from).copied() {
+                self.replace(to, entry);
+            }
         }
+        self.count = self.count.saturating_sub(to.saturating_sub(from));
     }
 
     /// The units that these sectors touch, or `None` if the log cannot say them.
