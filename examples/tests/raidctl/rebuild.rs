@@ -309,6 +309,34 @@ fn a_signal_parks_a_rebuild() {
 }
 
 #[test]
+fn a_signal_parks_the_resync_of_a_new_array() {
+    let blank = Blank::new(2, 200 << 20);
+    // What the first resync has to make agree, so that it is on record that it is at work.
+    fs::write(&blank.images[0], vec![0x5a; 64 << 20]).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&blank.images[0]).unwrap();
+    file.set_len(200 << 20).unwrap();
+    let mut create = command(["create", "--level", "1", "--overwrite"]);
+    create.args(&blank.images).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = create.spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    let superblock = || crate::superblocks::read(&blank.images[1]);
+    let events = |block: &[u8]| u64::from_le_bytes(block[0xc8..0xd0].try_into().unwrap());
+    while superblock()[0] != 0xfc || events(&superblock()) == 0 {
+        assert!(Instant::now() < until, "no resync");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("raidctl resync"), "{stderr}");
+    assert_eq!(status(&[&blank.images[0], &blank.images[1]])["action"], "resync");
+    run(&["resync"], &blank.images).succeeds();
+    run(&["check"], &blank.images).succeeds();
+}
+
+#[test]
 fn a_rebuild_outlives_a_kill() {
     let (blank, bytes) = large_mirror();
     let mut child = start_rebuild(&blank.images);

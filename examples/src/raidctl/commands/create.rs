@@ -5,10 +5,9 @@ use crate::array::{Assembled, Names, countable, now, say_events};
 use crate::cli::{self, Absence};
 use crate::exit::Error;
 use crate::images::{Image, Purpose, open_all};
-use crate::progress::Progress;
+use crate::passes::{self, Job};
 use crate::signatures;
 use crate::superblocks::{self, random_uuid};
-use raid_core::blocking::{PassFailure, Watch};
 use raid_core::engine::{Access, Dirty, PassKind};
 use raid_core::geometry::{Geometry, Layout};
 use raid_core::md::{
@@ -154,19 +153,15 @@ fn make_consistent(paths: &[PathBuf]) -> Result<(), Error> {
     let names = Names::of(&assembled);
     let mut workshop = assembled.into_writable(Absence::Refuse, Dirty::Refuse)?;
     let (mut array, events) = workshop.start(Access::ReadWrite, Dirty::Refuse)?;
-    let mut progress = Progress::new("resync", u64::MAX);
-    let done = array.run_pass(PassKind::Resync, |report| {
-        progress.reach(report.position.bytes().unwrap_or(0), report.end.bytes().unwrap_or(0));
-        Watch::GoOn
-    });
-    drop(progress);
-    let clean = array.mark_clean();
-    say_events(&events, &names);
-    let failed = |error: PassFailure| {
-        Error::Engine(format!("the array is made and can be used, but is not resynced: {error}"))
+    let job = Job {
+        kind: PassKind::Resync,
+        what: String::from("resync of the new array"),
+        stop_after: None,
+        next: "the array can be used, and 'raidctl resync' with the same images goes on from there",
     };
-    done.map_err(failed)?;
-    clean.map_err(|error| Error::engine("mark the array clean", &error))
+    let ended = passes::run(&mut array, &job);
+    say_events(&events, &names);
+    ended.map(|_| ())
 }
 
 fn say_created(blueprint: &Blueprint, geometry: &Geometry, used: Sectors) -> Result<(), Error> {
