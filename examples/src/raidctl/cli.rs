@@ -249,7 +249,7 @@ pub(crate) struct Rebuild {
     /// A blank image; may be given several times
     #[arg(long, value_name = "IMAGE", required = true)]
     pub(crate) new: Vec<PathBuf>,
-    /// Overwrite new images that bear a signature
+    /// Overwrite new images that bear a signature. A spare of the array is taken without
     #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Occupied::Refuse, Occupied::Overwrite))]
     pub(crate) overwrite: Occupied,
     #[command(flatten)]

@@ -256,6 +256,26 @@ fn what_is_no_member_that_was_away_is_not_taken_back() {
     assert!(late.stderr.contains("no place"), "{}", late.stderr);
 }
 
+#[test]
+fn a_spare_of_the_array_is_taken_without_insisting_and_a_failed_member_is_not() {
+    let (_, array) = golden_array("r6-left-symmetric");
+    run(&["fail", "--member", "2"], &array.images).succeeds();
+    // The device of number 1 becomes a spare.
+    for image in array.without(&[2]) {
+        let block = crate::superblocks::read(image);
+        let spare = &0xffff_u16.to_le_bytes();
+        crate::superblocks::write(image, &crate::superblocks::with(&block, 0x102, spare));
+    }
+    let rest = array.without(&[1, 2]);
+    let [spare, failed] = [1, 2].map(|member: usize| array.images[member].to_str().unwrap());
+    run(&["rebuild", "--new", failed], &rest).says_no(3..=3);
+    run(&["rebuild", "--new", spare], &rest).succeeds();
+    let with_spare = array.without(&[2]);
+    assert_eq!(status(&with_spare)["members"][1]["state"], "in_sync");
+    run(&["rebuild", "--new", failed, "--overwrite"], &with_spare).succeeds();
+    run(&["check"], &array.images).succeeds();
+}
+
 /// A mirror whose second member is gone, large enough for a rebuild to be seen at work.
 fn large_mirror() -> (Blank, Vec<u8>) {
     let blank = Blank::new(3, 200 << 20);

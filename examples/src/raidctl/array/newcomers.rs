@@ -4,10 +4,11 @@ use super::{Array, Assembled, Names, Workshop, md_seat, reads_from};
 use crate::exit::Error;
 use crate::images::Image;
 use crate::signatures::Found;
+use crate::superblocks;
 use core::fmt::Write as _;
 use raid_core::blocking::BlockDevice;
 use raid_core::engine;
-use raid_core::md::{DeviceUuid, JoinError, Superblock};
+use raid_core::md::{DeviceRole, DeviceUuid, JoinError, Superblock};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use std::path::Path;
@@ -53,6 +54,23 @@ impl Assembled {
         let superblock = superblock.map_err(|error| unfit(image.path(), error))?;
         let found = crate::signatures::of(image)?;
         Ok(Newcomer { place, superblock, found })
+    }
+
+    /// Of what lies on an image, what somebody may miss: not the superblock of a spare of this array.
+    pub(crate) fn missed(&self, image: &Image, found: &[Found]) -> Vec<Found> {
+        let spare = self.has_spare(image);
+        found.iter().filter(|found| !(spare && found.is_md())).copied().collect()
+    }
+
+    /// Whether an image is a spare of this array, and thinks so itself: a member that was taken out says that it is
+    /// one.
+    fn has_spare(&self, image: &Image) -> bool {
+        let Ok(found) = superblocks::find(image) else { return false };
+        let own = &found.superblock;
+        self.freshest().is_ok_and(|freshest| {
+            let roles = [&freshest.roles, &own.roles].map(|roles| roles.role(own.dev_number));
+            own.array_uuid == freshest.array_uuid && roles == [DeviceRole::Spare; 2]
+        })
     }
 }
 
@@ -106,7 +124,7 @@ pub(crate) fn bring_in(
     // All of them are taken: from here on they are written to. Up to the record each is a device without a place.
     for (device, Newcomer { superblock, found, .. }) in newcomers {
         let Some(image) = array.devices().get_mut(device.index()) else { continue };
-        let written = crate::superblocks::make(image, superblock, found);
+        let written = superblocks::make(image, superblock, found);
         written.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })?;
     }
     Ok(())

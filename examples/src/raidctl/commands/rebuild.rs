@@ -30,8 +30,12 @@ pub(super) fn rebuild(arguments: &cli::Rebuild) -> Result<Rebuilt, Error> {
     let newcomers = newcomers(&assembled, &images)?;
     match arguments.overwrite {
         cli::Occupied::Refuse => {
-            let found: Vec<_> =
-                newcomers.iter().map(|newcomer| newcomer.found.as_slice()).collect();
+            let found: Vec<_> = images
+                .iter()
+                .zip(&newcomers)
+                .map(|(image, newcomer)| assembled.missed(image, &newcomer.found))
+                .collect();
+            let found: Vec<_> = found.iter().map(Vec::as_slice).collect();
             signatures::refuse_occupied(paths, &found)?;
         }
         cli::Occupied::Overwrite => {}
