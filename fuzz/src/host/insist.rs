@@ -154,13 +154,6 @@ impl MemoryHost {
         self.insist_on_agreement("all", all, |member, _| !self.unbuilt.contains(&member.0));
     }
 
-    /// Whether a write tore this row or chunk that the array's failure cut short: blocks that are made from the
-    /// others there are made up. No device knows, so nobody can name them.
-    pub fn is_torn(&self, at: Lba) -> bool {
-        let line = agreement::line_of(&self.geometry, at);
-        self.serving == Writing::Forbidden && self.doubt.contains(&line)
-    }
-
     /// Lines that are known to agree.
     fn synced_lines(&self) -> std::ops::Range<u64> {
         0..self.unsynced_from.unwrap_or(u64::MAX).min(agreement::lines(&self.geometry))

@@ -52,7 +52,8 @@ pub enum Fate {
     /// It can, degraded or not.
     Serving,
     /// More members are lost than the redundancy makes up for: it takes no write, and reads what is
-    /// left.
+    /// left. Once it was written to, nothing is made from parity any more: its failure may have cut
+    /// a write short, and then the row does not fit.
     Failed,
 }
 
@@ -274,6 +275,11 @@ impl Array {
     }
 
     fn redundancy(&self, rectangle: &Rectangle) -> Redundancy {
+        match (self.fate, self.mark) {
+            // Its failure may have cut writes short: their rows are torn, and nobody knows which.
+            (Fate::Failed, Mark::Dirty(_)) => return Redundancy::Unknown,
+            (Fate::Failed | Fate::Serving, Mark::Clean) | (Fate::Serving, Mark::Dirty(_)) => {}
+        }
         match (self.vouched, self.dirty) {
             (Consistency::Clean, _) | (_, Dirty::Force) => Redundancy::InSync,
             (Consistency::InSyncTo(mark), Dirty::Refuse) => match self.resync_address(rectangle) {

@@ -1,15 +1,17 @@
 //! Passes over members that fail: they go on, or stop once and say why.
 
 use raid_core::engine::{Activity, Fate, Halt, PassEnd, PassKind, StopReason};
-use raid_core::host::{Event, Fault};
+use raid_core::geometry::{Layout, Raid5Layout};
+use raid_core::host::{Event, Failure, Fault};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
+use raid_core::request::Stability;
 use raid_core::units::{MemberIndex, Sectors};
 use raid_sim::host::Waits;
 use raid_sim::order::{Order, Random};
 use raid_sim::reference::lay_out;
 use raid_sim::rules::{Action, Rule};
-use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim};
+use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim, Wish};
 
 use crate::arrays::{self, CHUNK, ROWS};
 
@@ -217,4 +219,49 @@ fn a_member_under_recovery_is_valid_only_where_it_was_written_when_the_array_fai
             assert!(is_valid, "{layout:?}, {gone} gone after {after}: not valid to {valid_to:?}");
         }
     }
+}
+
+#[test]
+fn nothing_is_made_from_a_row_that_the_failure_of_the_array_has_torn() {
+    let whole = arrays::blueprint(Layout::Raid5(Raid5Layout::LeftSymmetric), 3);
+    let whole = Blueprint { lane: Sectors(CHUNK), ..whole };
+    let content = arrays::content(&whole, 1);
+    let written = arrays::content(&whole, 2);
+    let mut refused = 0;
+    for after in 0..24 {
+        for seed in 0..20 {
+            let mut devices = whole.devices(&content);
+            arrays::spoil(&mut devices, &[2], CHUNK);
+            // The data is not written at once, and the array fails before it is written in parts.
+            devices[0].rules.push(Rule::on(&[Action::Write], Fault::Media).times(1));
+            devices[1].rules.push(Rule::gone_after(after));
+            // The first row is rebuilt: its parity is on the member under recovery.
+            let blueprint = arrays::rebuilding(whole.clone(), &[2], CHUNK);
+            let mut lent = Lent::to(&blueprint);
+            let mut sim = Sim::made(&blueprint, &mut lent, devices);
+            sim.host.waits = Waits::ForItsOwn;
+            sim.order = Order::Random(Random::new(seed));
+            let read = |at, sectors| Wish::Read { at, sectors, stability: Stability::Stable };
+            let bytes = written[..usize::try_from(CHUNK * 512).unwrap()].to_vec();
+            sim.start(Wish::Write { at: 0, bytes, stability: Stability::Stable }).unwrap();
+            for _ in 0..40 {
+                // As many as find room, so that the failure may come at any time.
+                let _ = sim.start(read(2 * CHUNK, 2 * CHUNK));
+                sim.turn();
+            }
+            sim.run();
+            let answer = sim.request(read(CHUNK, 8));
+            match answer.result {
+                Ok(_) => {
+                    let range = usize::try_from(CHUNK * 512).unwrap()..;
+                    assert!(answer.memory == content[range][..8 * 512], "{after} {seed}");
+                }
+                Err(failure) => {
+                    assert!(matches!(failure, Failure::Unrecoverable { .. }), "{failure}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 0);
 }
