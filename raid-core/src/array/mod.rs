@@ -1,9 +1,11 @@
 //! The array as the engine knows it: its shape, who sits where, who is lost, what is on record.
 
+mod bad_blocks;
 mod balance;
 mod progress;
 mod setup;
 
+pub use bad_blocks::BadBlock;
 pub use progress::SeatRefusal;
 pub use setup::{Access, Dirty, ReadsFrom, Seat, Setup, SetupError};
 
@@ -19,11 +21,12 @@ use crate::rectangle::{Rectangle, Span};
 use crate::units::{
     ChunkIndex, DeviceIndex, DeviceSector, FAULT_UNIT, Generation, MemberIndex, Sectors,
 };
+use bad_blocks::BadBlocks;
 use balance::Balance;
 
 /// The state of one array.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Array {
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Array<'m> {
     geometry: Geometry,
     seats: [Option<Seat>; MEMBERS_MAX],
     /// Places without a usable member: none attached, or failed.
@@ -33,6 +36,7 @@ pub(crate) struct Array {
     /// Places whose member is read only where no other copy is left.
     written_mostly: MemberSet,
     pub(crate) balance: Balance,
+    pub(crate) bad_blocks: BadBlocks<'m>,
     fate: Fate,
     access: Access,
     dirty: Dirty,
@@ -73,8 +77,11 @@ pub(crate) enum Standing {
     Lost,
 }
 
-impl Array {
-    pub(crate) fn new(setup: &Setup<'_>) -> Result<Self, SetupError> {
+impl<'m> Array<'m> {
+    pub(crate) fn new(
+        setup: &Setup<'_>,
+        bad_blocks: &'m mut [BadBlock],
+    ) -> Result<Self, SetupError> {
         let geometry = setup.geometry;
         if setup.seats.len() != usize::from(geometry.members()) {
             return Err(SetupError::Seats {
@@ -129,6 +136,7 @@ impl Array {
             rebuilding,
             written_mostly: balance::written_mostly(setup.seats),
             balance: Balance::new(),
+            bad_blocks: BadBlocks::load(bad_blocks, limits.logical_block()),
             fate: Fate::Serving,
             access: setup.access,
             dirty: setup.dirty,
@@ -320,6 +328,9 @@ impl Array {
                     stop_at(start, mark);
                 }
             }
+        }
+        if let Some(border) = self.bad_border(rectangle) {
+            stop_at(Sectors::ZERO, border);
         }
         for member in self.rebuilding.intersection(rectangle.places()) {
             let state = self.seat(member).map(|seat| seat.state);

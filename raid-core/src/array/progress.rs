@@ -62,7 +62,7 @@ impl core::fmt::Display for SeatRefusal {
 
 impl core::error::Error for SeatRefusal {}
 
-impl Array {
+impl Array<'_> {
     /// Members that are being rebuilt, or wait for it.
     pub(crate) const fn rebuilding(&self) -> MemberSet {
         self.rebuilding
@@ -119,6 +119,7 @@ impl Array {
         let valid_to = whole_blocks(valid_to, &self.limits);
         let place = self.seats.get_mut(member.index()).ok_or(SeatRefusal::Taken(member))?;
         *place = Some(Seat { state: MemberState::Rebuilding { valid_to }, ..seat });
+        self.bad_blocks.forget(member);
         self.absent.remove(member);
         self.rebuilding.insert(member);
         match seat.reads {

@@ -13,7 +13,9 @@ mod requests;
 mod settle;
 mod slots;
 
-pub use crate::array::{Access, Dirty, Fate, ReadsFrom, Seat, SeatRefusal, Setup, SetupError};
+pub use crate::array::{
+    Access, BadBlock, Dirty, Fate, ReadsFrom, Seat, SeatRefusal, Setup, SetupError,
+};
 pub use crate::host::Blocked;
 pub use crate::pass::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, StopReason};
 pub use admission::{Frees, Refusal};
@@ -49,20 +51,24 @@ pub struct Memory<'m> {
     pub background: u16,
     /// One for each request at a time, 1 to 4096.
     pub requests: &'m mut [RequestSlot],
+    /// The ranges of members that are known to be bad, in any order, and a [`BadBlock::FREE`] for
+    /// each that may be found besides. A range that does not fit costs its member its place; with
+    /// no memory at all, none is looked for.
+    pub bad_blocks: &'m mut [BadBlock],
 }
 
 impl<'m> Memory<'m> {
     /// Memory for requests, and nothing of what can be done without.
     #[must_use]
     pub const fn new(slots: &'m mut [Slot], requests: &'m mut [RequestSlot]) -> Self {
-        Self { slots, background: 0, requests }
+        Self { slots, background: 0, requests, bad_blocks: &mut [] }
     }
 }
 
 /// A RAID engine for one array.
 #[derive(Debug)]
 pub struct Engine<'m> {
-    array: Array,
+    array: Array<'m>,
     slots: Slots<'m>,
     requests: Requests<'m>,
     overlaps: Overlaps,
@@ -106,7 +112,7 @@ impl<'m> Engine<'m> {
         if usize::from(memory.background) >= memory.slots.len() {
             return Err(SetupError::Memory);
         }
-        let array = Array::new(setup)?;
+        let array = Array::new(setup, memory.bad_blocks)?;
         Ok(Self {
             told: (array.recorded(), array.fate()),
             array,
@@ -141,6 +147,12 @@ impl<'m> Engine<'m> {
     #[must_use]
     pub fn member_state(&self, member: MemberIndex) -> MemberState {
         self.array.state(member)
+    }
+
+    /// Ranges of members that are known to be bad, by member and sector.
+    #[must_use]
+    pub fn bad_blocks(&self) -> &[BadBlock] {
+        self.array.bad_blocks.ranges()
     }
 
     /// Whether the array serves.

@@ -71,7 +71,7 @@ impl Walk {
     }
 
     /// What comes next, and the walk behind it; `None` at the end.
-    pub(crate) fn next(&self, array: &Array) -> Option<(Next, Self)> {
+    pub(crate) fn next(&self, array: &Array<'_>) -> Option<(Next, Self)> {
         let at = self.front.at();
         if at >= self.report.end {
             return None;
@@ -92,7 +92,7 @@ impl Walk {
     }
 
     /// The next piece of a chunk that a member under recovery holds.
-    fn member_piece(&self, geometry: &CopyGeometry, array: &Array) -> Option<(Next, Front)> {
+    fn member_piece(&self, geometry: &CopyGeometry, array: &Array<'_>) -> Option<(Next, Front)> {
         let at = self.front.at();
         let members = self.course.rebuilding.intersection(array.rebuilding()).into_iter();
         let mut pieces = members.filter_map(|member| {
@@ -153,7 +153,7 @@ impl Front {
 }
 
 /// All blocks of a row, from this sector of the members on.
-fn row_piece(geometry: &ParityGeometry, at: Sectors, array: &Array) -> Option<Rectangle> {
+fn row_piece(geometry: &ParityGeometry, at: Sectors, array: &Array<'_>) -> Option<Rectangle> {
     let row = StripeRow(at.0.checked_div(geometry.chunk().0)?);
     let offset = Sectors(at.0.checked_rem(geometry.chunk().0)?);
     if row.0 >= geometry.rows() {
@@ -175,7 +175,7 @@ fn row_piece(geometry: &ParityGeometry, at: Sectors, array: &Array) -> Option<Re
 fn chunk_piece(
     geometry: &CopyGeometry,
     address: crate::geometry::ChunkAddress,
-    array: &Array,
+    array: &Array<'_>,
 ) -> Option<Rectangle> {
     let span = Span::Chunk { chunk: address.chunk, copies: geometry.copy_places(address.chunk) };
     let start = geometry.unmap(address)?;

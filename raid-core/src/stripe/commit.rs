@@ -22,7 +22,7 @@ impl Commit {
         Stripe::Commit(Self { work, plan, io: Batch::of(plan.writes) })
     }
 
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, plan, io } = self;
         // A failed array gets no more writes; those that are in flight come back.
         let stopped = match ports.array.fate() {
@@ -48,7 +48,7 @@ impl Commit {
 fn write_command<H: Host>(
     work: &Work,
     plan: &Plan,
-    ports: &Ports<'_, H>,
+    ports: &Ports<'_, '_, H>,
     member: MemberIndex,
     start: Sectors,
     sectors: Sectors,
@@ -63,7 +63,12 @@ fn write_command<H: Host>(
     Command::Write { device, at, sectors, from, durability }
 }
 
-fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<'_, H>) -> Next {
+fn written<H: Host>(
+    work: Work,
+    plan: Plan,
+    results: Results,
+    ports: &mut Ports<'_, '_, H>,
+) -> Next {
     if let Fate::Serving = ports.array.fate() {
         ports.array.lose(results.members, results.member_fault, ports.host);
     }
@@ -110,7 +115,7 @@ fn written<H: Host>(work: Work, plan: Plan, results: Results, ports: &mut Ports<
     }
 }
 
-fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H>) {
+fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, '_, H>) {
     match work.operation {
         Operation::Read(_) => {
             for member in done {
@@ -124,7 +129,7 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, H
 
 /// Where the row stands after its writes: the end, unless the loss of a member is still to be
 /// recorded.
-fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, H>) -> Next {
+fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, '_, H>) -> Next {
     let now = work.now();
     let outcome = match (work.operation, ports.array.standing(&now, plan.writes)) {
         // The pass has to know: writes may have been left out.
@@ -176,7 +181,7 @@ pub(crate) struct Rewrite {
 }
 
 impl Rewrite {
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, plan, member, start, fault, call, .. } = self;
         let length = work.sectors();
         let stopped = match ports.array.fate() {
@@ -219,7 +224,7 @@ impl Rewrite {
         }
     }
 
-    fn next_member<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    fn next_member<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let mut queue = self.queue;
         queue.remove(self.member);
         match queue.lowest() {

@@ -31,7 +31,7 @@ impl Compute {
         Stripe::Compute(Self { work, plan, number: 0, call: Call::Offer })
     }
 
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, plan, number, call } = self;
         let done = |outcome| Next::Done(Ending::Work(work, outcome));
         let Some(task) = plan.tasks.get(number) else {

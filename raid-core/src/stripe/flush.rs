@@ -14,11 +14,11 @@ pub(crate) struct Flush {
 }
 
 impl Flush {
-    pub(crate) fn enter(ending: Ending, array: &Array) -> Stripe {
+    pub(crate) fn enter(ending: Ending, array: &Array<'_>) -> Stripe {
         Stripe::Flush(Self { ending, io: Batch::of(array.present()) })
     }
 
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let mut refused = None;
         let round = self.io.offer(ports.array.absent(), |member| {
             let command = Command::Flush { device: ports.array.device(member) };

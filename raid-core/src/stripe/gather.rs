@@ -19,11 +19,11 @@ pub(crate) struct Gather {
 impl Gather {
     /// Members and blocks that the plan counts on and that can still be lost: those it reads count
     /// as they were when it was made.
-    pub(super) fn losable(&self, array: &Array) -> u32 {
+    pub(super) fn losable(&self, array: &Array<'_>) -> u32 {
         array.present().union(self.plan.reads).difference(self.faulted).count()
     }
 
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, plan, faulted, io } = self;
         let buffers = work.buffers(ports.slot);
         let mut refused = None;
@@ -50,7 +50,7 @@ fn gathered<H: Host>(
     plan: Plan,
     faulted: MemberSet,
     results: Results,
-    ports: &mut Ports<'_, H>,
+    ports: &mut Ports<'_, '_, H>,
 ) -> Next {
     ports.array.balance.end(work.whole(), plan.reads);
     ports.array.lose(results.members, results.member_fault, ports.host);

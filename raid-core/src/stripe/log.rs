@@ -16,7 +16,7 @@ pub(crate) struct Log {
 impl Log {
     /// To Log, past it where the mark is there already, or to the end where there is nothing to
     /// write.
-    pub(super) fn enter(work: Work, plan: Plan, array: &mut Array) -> Next {
+    pub(super) fn enter(work: Work, plan: Plan, array: &mut Array<'_>) -> Next {
         if plan.writes.is_empty() {
             return Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }));
         }
@@ -37,7 +37,7 @@ impl Log {
         }
     }
 
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, plan, until } = self;
         match (ports.array.fate(), work.operation) {
             // Nothing is written to a failed array; what a read brought is good all the same.

@@ -80,15 +80,15 @@ pub(crate) enum Awaits {
 }
 
 /// Where a step reaches the world: the array's state, and the host under this operation's tokens.
-pub(crate) struct Ports<'p, H> {
-    pub(crate) array: &'p mut Array,
+pub(crate) struct Ports<'p, 'm, H> {
+    pub(crate) array: &'p mut Array<'m>,
     pub(crate) host: &'p mut H,
     pub(crate) slot: SlotIndex,
     pub(crate) epoch: u32,
     pub(crate) retries: Retries,
 }
 
-impl<H: Host> Ports<'_, H> {
+impl<H: Host> Ports<'_, '_, H> {
     fn submit(&mut self, member: MemberIndex, command: Command) -> Result<(), Busy> {
         let token = Token { owner: Owner::Slot(self.slot), epoch: self.epoch, member };
         self.host.submit(token, command)
@@ -104,7 +104,7 @@ pub(crate) enum Retries {
 
 impl Stripe {
     /// Takes one step.
-    pub(crate) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(crate) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         match self {
             Self::Planned(state) => state.step(ports),
             Self::Gather(state) => state.step(ports),
@@ -202,7 +202,7 @@ impl Stripe {
     }
 
     /// How far the operation is from its end. Every transition lowers it, whatever fails.
-    pub(crate) fn rank(&self, array: &Array) -> Rank {
+    pub(crate) fn rank(&self, array: &Array<'_>) -> Rank {
         let (losable, state, open) = match self {
             Self::Planned(state) => (array.present().difference(state.faulted).count(), 7, 1),
             Self::Gather(state) => (state.losable(array), 6, state.io.open()),

@@ -19,7 +19,7 @@ impl Planned {
         Stripe::Planned(Self { work, faulted })
     }
 
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, faulted } = self;
         let failed = |trouble| Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
         if let (Operation::Write(..) | Operation::Sync(_), Fate::Failed) =

@@ -16,7 +16,7 @@ pub(crate) struct Withdrawn {
 }
 
 impl Withdrawn {
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         match self.io.withdrawn().offer(ports.array.absent(), |_| Err(Busy)) {
             Round::Waiting(io) | Round::Refused(io, _) => {
                 Next::Wait(Stripe::Withdrawn(Self { io, ..self }))
@@ -31,7 +31,7 @@ impl Withdrawn {
 
 impl Stripe {
     /// Takes one step towards the operation's end, or gives it up.
-    pub(crate) fn quiesce<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(crate) fn quiesce<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         match self {
             Self::Planned(state) => given_up(state.work),
             Self::Gather(Gather { work, io, plan, .. }) => {

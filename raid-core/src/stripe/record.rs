@@ -45,7 +45,7 @@ impl Ending {
 impl Record {
     /// To Record, or to the end where nothing is to be recorded. What a read brought depends on no
     /// record.
-    pub(super) fn enter(ending: Ending, array: &Array) -> Next {
+    pub(super) fn enter(ending: Ending, array: &Array<'_>) -> Next {
         let waits = match ending {
             Ending::Work(work, _) => match work.operation {
                 // A pass waits for the record of its own end.
@@ -65,7 +65,7 @@ impl Record {
         Stripe::Record(Self { ending, until })
     }
 
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, H>) -> Next {
+    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         match ports.array.fate() {
             Fate::Serving if ports.array.recorded() >= self.until => Next::Done(self.ending),
             Fate::Serving => Next::Wait(Stripe::Record(self)),

@@ -1,0 +1,252 @@
+//! Ranges of members that are known to be bad: they are read by nobody until a write has made them
+//! good.
+
+use super::Array;
+use crate::members::MemberSet;
+use crate::rectangle::Rectangle;
+use crate::units::{MemberIndex, MemberSector, Sectors};
+
+/// A range of a member that is known to be bad: it cannot be read, or what it holds is not to be
+/// used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BadBlock {
+    /// The place of the member.
+    pub member: MemberIndex,
+    /// The first sector, counted from the start of its data area.
+    pub at: MemberSector,
+    /// How many. None in a free entry.
+    pub sectors: Sectors,
+}
+
+impl BadBlock {
+    /// Room for one range.
+    pub const FREE: Self =
+        Self { member: MemberIndex(0), at: MemberSector(0), sectors: Sectors::ZERO };
+
+    pub(crate) const fn end(&self) -> u64 {
+        self.at.0.saturating_add(self.sectors.0)
+    }
+
+    /// The same, of this member, from one sector up to another.
+    const fn between(member: MemberIndex, start: u64, end: u64) -> Self {
+        let sectors = Sectors(end.saturating_sub(start));
+        Self { member, at: MemberSector(start), sectors }
+    }
+
+    /// The smallest range of whole logical blocks around this one: commands stop at its borders.
+    const fn in_blocks(self, block: Sectors) -> Self {
+        let before = match self.at.0.checked_rem(block.0) {
+            Some(before) => before,
+            None => 0,
+        };
+        let end = match self.end().checked_next_multiple_of(block.0) {
+            Some(end) => end,
+            None => self.end(),
+        };
+        Self::between(self.member, self.at.0.saturating_sub(before), end)
+    }
+}
+
+/// How much of a range is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Good,
+    /// Some of it.
+    Mixed,
+    /// All of it.
+    Bad,
+}
+
+/// The list has no room for another range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// The bad ranges of all members: sorted by member and sector, none touches another.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BadBlocks<'m> {
+    memory: &'m mut [BadBlock],
+    count: usize,
+}
+
+#[expect(dead_code, reason = "the operations that go by it follow")]
+impl<'m> BadBlocks<'m> {
+    /// The ranges in this memory, and room for as many as there are free entries.
+    pub(super) fn load(memory: &'m mut [BadBlock], block: Sectors) -> Self {
+        let mut list = Self { memory, count: 0 };
+        for from in 0..list.memory.len() {
+            let Some(entry) = list.memory.get_mut(from) else { break };
+            let range = core::mem::replace(entry, BadBlock::FREE);
+            // As many entries are free as have been taken out.
+            if let Err(Full) = list.add(range.in_blocks(block)) {
+                break;
+            }
+        }
+        list
+    }
+
+    pub(crate) fn ranges(&self) -> &[BadBlock] {
+        self.memory.get(..self.count).unwrap_or_default()
+    }
+
+    /// Whether ranges can be kept at all.
+    pub(crate) const fn has_memory(&self) -> bool {
+        !self.memory.is_empty()
+    }
+
+    /// The first range of a member that ends behind this sector.
+    fn next_from(&self, member: MemberIndex, start: u64) -> Option<&BadBlock> {
+        let ranges = self.ranges();
+        let before = |range: &BadBlock| (range.member, range.end()) <= (member, start);
+        let range = ranges.get(ranges.partition_point(before))?;
+        (range.member == member).then_some(range)
+    }
+
+    pub(crate) fn health(&self, range: BadBlock) -> Health {
+        let Some(bad) = self.next_from(range.member, range.at.0) else { return Health::Good };
+        if bad.at.0 >= range.end() {
+            Health::Good
+        } else if bad.at <= range.at && range.end() <= bad.end() {
+            Health::Bad
+        } else {
+            Health::Mixed
+        }
+    }
+
+    /// The first border of a bad range behind this sector.
+    fn border(&self, member: MemberIndex, start: u64) -> Option<u64> {
+        let bad = self.next_from(member, start)?;
+        Some(if bad.at.0 > start { bad.at.0 } else { bad.end() })
+    }
+
+    /// Takes a range in.
+    pub(crate) fn add(&mut self, range: BadBlock) -> Result<(), Full> {
+        if range.sectors == Sectors::ZERO {
+            return Ok(());
+        }
+        let touches = |other: &BadBlock| {
+            other.member == range.member && other.at.0 <= range.end() && range.at.0 <= other.end()
+        };
+        if self.count >= self.memory.len() && !self.ranges().iter().any(touches) {
+            return Err(Full);
+        }
+        let (mut start, mut end) = (range.at.0, range.end());
+        self.keep(|other| {
+            if touches(&other) {
+                start = start.min(other.at.0);
+                end = end.max(other.end());
+                return None;
+            }
+            Some(other)
+        });
+        self.insert(BadBlock::between(range.member, start, end))
+    }
+
+    /// Takes a range out.
+    ///
+    /// # Errors
+    /// What is left would be one range more, and there is no room: all of it still counts as bad.
+    pub(crate) fn clear(&mut self, range: BadBlock) -> Result<(), Full> {
+        if range.sectors == Sectors::ZERO {
+            return Ok(());
+        }
+        let BadBlock { member, .. } = range;
+        let (start, end) = (range.at.0, range.end());
+        let around = self.next_from(member, start).copied();
+        let split = around.filter(|other| other.at.0 < start && end < other.end());
+        if split.is_some() && self.count >= self.memory.len() {
+            return Err(Full);
+        }
+        self.keep(|other| {
+            if other.member != member || other.end() <= start || end <= other.at.0 {
+                Some(other)
+            } else if other.at.0 < start {
+                Some(BadBlock::between(member, other.at.0, start))
+            } else {
+                (end < other.end()).then(|| BadBlock::between(member, end, other.end()))
+            }
+        });
+        match split {
+            Some(other) => self.insert(BadBlock::between(member, end, other.end())),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets the ranges of a member.
+    pub(super) fn forget(&mut self, member: MemberIndex) {
+        self.keep(|other| (other.member != member).then_some(other));
+    }
+
+    fn insert(&mut self, range: BadBlock) -> Result<(), Full> {
+        if self.count >= self.memory.len() {
+            return Err(Full);
+        }
+        let at = self
+            .ranges()
+            .partition_point(|other| (other.member, other.at.0) < (range.member, range.at.0));
+        self.count = self.count.saturating_add(1);
+        let mut carried = range;
+        for place in self.memory.iter_mut().take(self.count).skip(at) {
+            core::mem::swap(place, &mut carried);
+        }
+        Ok(())
+    }
+
+    /// Leaves of each range what this says.
+    fn keep(&mut self, mut of: impl FnMut(BadBlock) -> Option<BadBlock>) {
+        let mut kept = 0_usize;
+        for from in 0..self.count {
+            let Some(range) = self.memory.get(from).copied().and_then(&mut of) else { continue };
+            if let Some(place) = self.memory.get_mut(kept) {
+                *place = range;
+            }
+            kept = kept.saturating_add(1);
+        }
+        for place in self.memory.iter_mut().take(self.count).skip(kept) {
+            *place = BadBlock::FREE;
+        }
+        self.count = kept;
+    }
+}
+
+#[expect(dead_code, reason = "the operations that go by it follow")]
+impl Array<'_> {
+    /// The block of a place, as a range of its member.
+    pub(crate) fn block(&self, rectangle: &Rectangle, member: MemberIndex) -> Option<BadBlock> {
+        let at = rectangle.member_sector(&self.geometry, member)?;
+        Some(BadBlock { member, at, sectors: rectangle.sectors })
+    }
+
+    /// How much of the block of a place is known to be bad.
+    pub(crate) fn health(&self, rectangle: &Rectangle, member: MemberIndex) -> Health {
+        if self.bad_blocks.ranges().is_empty() {
+            return Health::Good;
+        }
+        self.block(rectangle, member).map_or(Health::Good, |block| self.bad_blocks.health(block))
+    }
+
+    /// Places whose block is known to be bad, be it in part.
+    pub(crate) fn bad(&self, rectangle: &Rectangle) -> MemberSet {
+        if self.bad_blocks.ranges().is_empty() {
+            return MemberSet::NONE;
+        }
+        let places = rectangle.places().into_iter();
+        places.filter(|member| self.health(rectangle, *member) != Health::Good).collect()
+    }
+
+    /// The first border of a bad range inside a rectangle: so far from its start.
+    pub(super) fn bad_border(&self, rectangle: &Rectangle) -> Option<Sectors> {
+        if self.bad_blocks.ranges().is_empty() {
+            return None;
+        }
+        let places = rectangle.places().into_iter();
+        let borders = places.filter_map(|member| {
+            let at = rectangle.member_sector(&self.geometry, member)?.0;
+            Some(Sectors(self.bad_blocks.border(member, at)?.saturating_sub(at)))
+        });
+        borders.min()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test that panics has failed, and says where")]
+mod tests;
