@@ -53,7 +53,9 @@ impl Host for NullHost {
             Command::Read { .. } => &mut self.commands.reads,
             Command::Compute(_) => &mut self.commands.jobs,
             Command::Write { .. } => &mut self.commands.writes,
-            Command::Flush { .. } | Command::Record { .. } => &mut self.commands.others,
+            Command::Flush { .. } | Command::Record { .. } | Command::RecordBad { .. } => {
+                &mut self.commands.others
+            }
         };
         *counter = counter.wrapping_add(1);
         self.in_flight.push(token);

@@ -105,7 +105,9 @@ impl Host for RamHost<'_> {
                 }
                 Completion::Done
             }
-            Command::Flush { .. } | Command::Record { .. } => Completion::Done,
+            Command::Flush { .. } | Command::Record { .. } | Command::RecordBad { .. } => {
+                Completion::Done
+            }
             Command::Compute(job) => {
                 let (slot, length) = (job.slot().index(), bytes(job.sectors()));
                 let mut lanes: heapless::Vec<&mut [u8], { MEMBERS as usize }> = match self.lanes {

@@ -99,6 +99,24 @@ pub enum Command {
         /// The values.
         record: Record,
     },
+    /// Put a range of a device on the list of its bad blocks, or take it off. When it is done that is
+    /// durable: the operation goes on relying on it. A host that keeps no such list says
+    /// [`Fault::Unsupported`]; any other failure costs the member, as one to write metadata does.
+    ///
+    /// A [`Command::Record`] for the same member can be under way: where a format keeps both in one
+    /// place, the host has the one wait for the other.
+    RecordBad {
+        /// The device whose blocks they are, and where that is recorded.
+        device: DeviceIndex,
+        /// The place that the device has in the array.
+        member: MemberIndex,
+        /// First sector on the device.
+        at: DeviceSector,
+        /// How much.
+        sectors: Sectors,
+        /// Whether it is bad from now on, or good.
+        state: BlockState,
+    },
     /// Run a job over memory: parity, recovery, comparison or copying.
     Compute(Job),
 }
@@ -115,7 +133,8 @@ impl Command {
             Self::Read { device, .. }
             | Self::Write { device, .. }
             | Self::Flush { device }
-            | Self::Record { device, .. } => Some(*device),
+            | Self::Record { device, .. }
+            | Self::RecordBad { device, .. } => Some(*device),
             Self::Compute(_) => None,
         }
     }
@@ -138,6 +157,15 @@ impl Blocked {
             None => Self::Compute,
         }
     }
+}
+
+/// Whether blocks can be read, for all that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BlockState {
+    /// They cannot, or what they hold is not to be used.
+    Bad,
+    /// They can: they were written, and that is durable.
+    Good,
 }
 
 /// When a write counts as done.
@@ -449,6 +477,25 @@ pub enum Event {
     Quiesced,
     /// A block that could not be read was reconstructed and written back.
     BlockRewritten {
+        /// The member that it lies on.
+        member: MemberIndex,
+        /// Where on the device.
+        at: DeviceSector,
+        /// How much.
+        sectors: Sectors,
+    },
+    /// A block could not be written, or not be made by a pass, and is on the list of bad ones: nobody
+    /// reads it.
+    BlockBad {
+        /// The member that it lies on.
+        member: MemberIndex,
+        /// Where on the device.
+        at: DeviceSector,
+        /// How much.
+        sectors: Sectors,
+    },
+    /// A bad block was written, and is on the list no more.
+    BlockGood {
         /// The member that it lies on.
         member: MemberIndex,
         /// Where on the device.

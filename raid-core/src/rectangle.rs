@@ -154,6 +154,16 @@ impl Rectangle {
         }
     }
 
+    /// What follows the first so many sectors; `None` if there is nothing.
+    pub(crate) fn behind(&self, start: Sectors) -> Option<Self> {
+        Some(Self {
+            span: self.span,
+            offset: self.offset.checked_add(start)?,
+            sectors: self.sectors.checked_sub(start).filter(|left| *left > Sectors::ZERO)?,
+            caller: self.caller.checked_add(start)?,
+        })
+    }
+
     /// How many fault units the rectangle touches. Units are aligned in the chunk.
     pub(crate) const fn pieces(&self) -> u64 {
         let head = self.offset.0 % FAULT_UNIT.0;

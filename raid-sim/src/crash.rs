@@ -5,10 +5,13 @@
 //! flight, and those that failed, are as doubtful as any other. Sectors do not tear, and neither
 //! do records: formats have checksums.
 
-use raid_core::host::Durability;
+use alloc::collections::BTreeSet;
+use core::ops::Range;
+
+use raid_core::host::{BlockState, Durability};
 use raid_core::metadata::Record;
 
-use crate::device::RamDevice;
+use crate::device::{RamDevice, enlist};
 use crate::medium::{Medium, SECTOR, index};
 
 /// What one command wrote.
@@ -23,6 +26,13 @@ pub enum Written {
     },
     /// The array's metadata.
     Metadata(Record),
+    /// The list of bad blocks.
+    List {
+        /// Which.
+        sectors: Range<u64>,
+        /// On the list, or off it.
+        state: BlockState,
+    },
 }
 
 /// A write that no flush has covered.
@@ -41,15 +51,22 @@ pub enum Share {
     Nothing,
     /// All of it.
     All,
-    /// The sectors whose bit is set; of metadata nothing.
+    /// The sectors whose bit is set; of metadata and lists nothing.
     Sectors(u64),
+}
+
+/// What survives on a device.
+#[derive(Clone, Debug)]
+struct Left {
+    medium: Medium,
+    record: Option<Record>,
+    listed: BTreeSet<u64>,
 }
 
 /// The volatile cache of one device, and the medium behind it.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    medium: Medium,
-    record: Option<Record>,
+    left: Left,
     /// In order of completion.
     writes: Vec<Unflushed>,
     /// How many writes were made durable and are no longer in `writes`.
@@ -63,8 +80,11 @@ impl Cache {
     #[must_use]
     pub fn over(device: &RamDevice) -> Self {
         Self {
-            medium: device.medium.clone(),
-            record: device.durable,
+            left: Left {
+                medium: device.medium.clone(),
+                record: device.durable,
+                listed: device.listed.clone(),
+            },
             writes: Vec::new(),
             settled: 0,
             flushes: Vec::new(),
@@ -93,7 +113,7 @@ impl Cache {
         let (_, covers) = self.flushes.remove(number.expect("it was submitted"));
         let count = index(covers.saturating_sub(self.settled));
         for write in self.writes.drain(..count) {
-            apply(&write.what, Share::All, &mut self.medium, &mut self.record);
+            self.left.apply(&write.what, Share::All);
             self.settled += 1;
         }
     }
@@ -129,33 +149,40 @@ impl Crash {
         self.caches
             .iter()
             .map(|cache| {
-                let (mut medium, mut record) = (cache.medium.clone(), cache.record);
+                let mut found = cache.left.clone();
                 for write in &cache.writes {
                     let left = match write.durability {
                         Durability::Durable => Share::All,
                         Durability::Cached => share(&write.what),
                     };
-                    apply(&write.what, left, &mut medium, &mut record);
+                    found.apply(&write.what, left);
                 }
                 let mut device = RamDevice::new(0);
-                device.medium = medium;
-                device.recorded = record;
-                device.durable = record;
+                device.medium = found.medium;
+                device.recorded = found.record;
+                device.durable = found.record;
+                device.listed = found.listed;
                 device
             })
             .collect()
     }
 }
 
-fn apply(what: &Written, share: Share, medium: &mut Medium, record: &mut Option<Record>) {
-    match (what, share) {
-        (_, Share::Nothing) | (Written::Metadata(_), Share::Sectors(_)) => {}
-        (Written::Metadata(values), Share::All) => *record = Some(*values),
-        (Written::Blocks { at, bytes }, Share::All) => medium.store(*at, bytes),
-        (Written::Blocks { at, bytes }, Share::Sectors(mask)) => {
-            for (number, sector) in (0..64).zip(bytes.chunks(SECTOR)) {
-                if mask >> number & 1 == 1 {
-                    medium.store(at + number, sector);
+impl Left {
+    fn apply(&mut self, what: &Written, share: Share) {
+        match (what, share) {
+            (_, Share::Nothing)
+            | (Written::Metadata(_) | Written::List { .. }, Share::Sectors(_)) => {}
+            (Written::Metadata(values), Share::All) => self.record = Some(*values),
+            (Written::List { sectors, state }, Share::All) => {
+                enlist(&mut self.listed, sectors.clone(), *state);
+            }
+            (Written::Blocks { at, bytes }, Share::All) => self.medium.store(*at, bytes),
+            (Written::Blocks { at, bytes }, Share::Sectors(mask)) => {
+                for (number, sector) in (0..64).zip(bytes.chunks(SECTOR)) {
+                    if mask >> number & 1 == 1 {
+                        self.medium.store(at + number, sector);
+                    }
                 }
             }
         }

@@ -1,9 +1,10 @@
 //! A device in memory: a medium, rules, demands on its commands, and a count of them.
 
+use alloc::collections::BTreeSet;
 use core::ops::Range;
 
 use raid_core::blocking::BlockDevice;
-use raid_core::host::{Durability, Fault};
+use raid_core::host::{BlockState, Durability, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::metadata::Record;
 use raid_core::units::DeviceSector;
@@ -29,6 +30,8 @@ pub struct RamDevice {
     pub recorded: Option<Record>,
     /// The last metadata that a flush made durable.
     pub durable: Option<Record>,
+    /// Sectors that are on the list of bad ones. It has no cache.
+    pub listed: BTreeSet<u64>,
     /// What a crash may take away, where that is of interest.
     pub cache: Option<Cache>,
 }
@@ -45,6 +48,7 @@ impl RamDevice {
             done: Vec::new(),
             recorded: None,
             durable: None,
+            listed: BTreeSet::new(),
             cache: None,
         }
     }
@@ -137,6 +141,40 @@ impl RamDevice {
         }
     }
 
+    /// Puts sectors on the list of bad ones, or takes them off.
+    pub(crate) fn list(&mut self, sectors: Range<u64>, state: BlockState) -> Result<(), Fault> {
+        self.done.push((Action::List, sectors.clone()));
+        let verdict = self.judge(Action::List, &sectors);
+        if let Some(cache) = &mut self.cache {
+            let durability = verdict.map_or(Durability::Durable, |_| Durability::Cached);
+            cache.push(Written::List { sectors: sectors.clone(), state }, durability);
+        }
+        match verdict {
+            Some(Verdict { fault, leaves: Leaves::Nothing | Leaves::Half }) => Err(fault),
+            Some(Verdict { fault, leaves: Leaves::All }) => {
+                enlist(&mut self.listed, sectors, state);
+                Err(fault)
+            }
+            None => {
+                enlist(&mut self.listed, sectors, state);
+                Ok(())
+            }
+        }
+    }
+
+    /// The runs of sectors that are on the list.
+    #[must_use]
+    pub fn listed_runs(&self) -> Vec<Range<u64>> {
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for sector in &self.listed {
+            match runs.last_mut() {
+                Some(run) if run.end == *sector => run.end += 1,
+                Some(_) | None => runs.push(*sector..sector + 1),
+            }
+        }
+        runs
+    }
+
     fn judge(&mut self, action: Action, sectors: &Range<u64>) -> Option<Verdict> {
         self.rules.iter_mut().find_map(|rule| rule.judge(action, sectors))
     }
@@ -151,6 +189,13 @@ impl RamDevice {
             && length <= self.demands.transfer_max.0
             && aligned.is_multiple_of(memory);
         if fits { Ok(()) } else { Err(Fault::InvalidRequest) }
+    }
+}
+
+pub(crate) fn enlist(listed: &mut BTreeSet<u64>, sectors: Range<u64>, state: BlockState) {
+    match state {
+        BlockState::Bad => listed.extend(sectors),
+        BlockState::Good => listed.retain(|sector| !sectors.contains(sector)),
     }
 }
 

@@ -8,6 +8,8 @@
 //! * The event count rises by one with each generation, and one count has one content.
 //! * Commands stay inside lanes, the requester's memory and the stacked limits, and share no memory
 //!   in flight.
+//! * No block is read that is on the list of bad ones, and none comes off it before what was
+//!   written there is durable.
 //! * A token names one command at a time, and a request is answered once.
 //! * What a hung command names is left alone until it is dead, and not given back.
 
@@ -285,6 +287,7 @@ impl SimHost {
                 Command::Read { .. }
                 | Command::Flush { .. }
                 | Command::Record { .. }
+                | Command::RecordBad { .. }
                 | Command::Compute(_) => writing &= !bit,
             }
         }
@@ -354,6 +357,9 @@ impl SimHost {
             }
             Command::Flush { device } => self.devices[device.index()].sync(),
             Command::Record { device, record, .. } => self.devices[device.index()].record(record),
+            Command::RecordBad { device, at, sectors, state, .. } => {
+                self.devices[device.index()].list(at.0..at.0 + sectors.0, state)
+            }
             Command::Compute(job) => return self.compute(&job),
         };
         match result {
@@ -587,6 +593,8 @@ impl Host for SimHost {
             Event::PassEnded { end: PassEnd::Halted(_), .. }
             | Event::MemberHung { .. }
             | Event::BlockRewritten { .. }
+            | Event::BlockBad { .. }
+            | Event::BlockGood { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }
             | Event::Ambiguous { .. }

@@ -15,11 +15,14 @@ pub enum Action {
     Flush,
     /// It writes metadata.
     Record,
+    /// It puts blocks on the list of bad ones, or takes them off.
+    List,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: &'static [Self] = &[Self::Read, Self::Write, Self::Flush, Self::Record];
+    pub const ALL: &'static [Self] =
+        &[Self::Read, Self::Write, Self::Flush, Self::Record, Self::List];
 }
 
 /// What a failed write leaves on the medium.
@@ -75,7 +78,7 @@ impl Rule {
         Self::on(Action::ALL, Fault::Gone).skipping(commands)
     }
 
-    /// Only commands that touch these sectors. Flushes and records touch none in particular, so
+    /// Only commands that touch these sectors. Flushes and metadata touch none in particular, so
     /// they match still.
     #[must_use]
     pub const fn at(self, sectors: Range<u64>) -> Self {
@@ -103,7 +106,7 @@ impl Rule {
     /// What the rule says about a command. Counts it.
     pub(crate) fn judge(&mut self, action: Action, sectors: &Range<u64>) -> Option<Verdict> {
         let touches = match action {
-            Action::Read | Action::Write => {
+            Action::Read | Action::Write | Action::List => {
                 sectors.start < self.sectors.end && self.sectors.start < sectors.end
             }
             Action::Flush | Action::Record => true,

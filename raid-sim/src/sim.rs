@@ -1,8 +1,8 @@
 //! An engine over simulated members, driven to the end.
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress, ReadsFrom,
-    Refusal, RequestSlot, Seat, Setup, SetupError, Slot,
+    Access, BadBlock, Dirty, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress,
+    ReadsFrom, Refusal, RequestSlot, Seat, Setup, SetupError, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Shape};
 use raid_core::host::{Command, Completion, Durability, Event, Misuse, RequestId, Token};
@@ -11,7 +11,7 @@ use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
 use raid_core::plan::Task;
 use raid_core::request::{Request, Stability};
-use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
+use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, MemberSector, Sectors};
 
 use crate::device::RamDevice;
 use crate::host::{Answered, Caller, InFlight, Purpose, SimHost};
@@ -40,6 +40,8 @@ pub struct Blueprint {
     pub background: u16,
     /// Requests at a time.
     pub requests: usize,
+    /// Ranges on the list of bad blocks at a time. What the devices list counts if this is not 0.
+    pub bad_blocks: usize,
     /// Whether members may be written.
     pub access: Access,
     /// Whether a dirty and degraded array is taken.
@@ -72,6 +74,7 @@ impl Blueprint {
             slots: 4,
             background: 2,
             requests: 4,
+            bad_blocks: 0,
             access: Access::ReadWrite,
             dirty: Dirty::Refuse,
         }
@@ -200,6 +203,7 @@ pub enum Wish {
 pub struct Lent {
     slots: Vec<Slot>,
     requests: Vec<RequestSlot>,
+    bad_blocks: Vec<BadBlock>,
 }
 
 impl Lent {
@@ -209,6 +213,25 @@ impl Lent {
         Self {
             slots: vec![Slot::FREE; blueprint.slots + usize::from(blueprint.background)],
             requests: vec![RequestSlot::FREE; blueprint.requests],
+            bad_blocks: vec![BadBlock::FREE; blueprint.bad_blocks],
+        }
+    }
+
+    /// Fills the list of bad blocks with what the devices have on theirs.
+    fn load(&mut self, blueprint: &Blueprint, devices: &[RamDevice]) {
+        if self.bad_blocks.is_empty() {
+            return;
+        }
+        let mut free = self.bad_blocks.iter_mut();
+        for (seat, member) in blueprint.seats.iter().zip(0..=u8::MAX) {
+            let Some(seat) = seat else { continue };
+            for run in devices[seat.device.index()].listed_runs() {
+                *free.next().expect("there is room for what is listed") = BadBlock {
+                    member: MemberIndex(member),
+                    at: MemberSector(run.start - seat.data_offset.0),
+                    sectors: Sectors(run.end - run.start),
+                };
+            }
         }
     }
 }
@@ -309,8 +332,10 @@ impl<'m> Sim<'m> {
             access: blueprint.access,
             dirty: blueprint.dirty,
         };
+        lent.load(blueprint, &devices);
         let memory = Memory {
             background: blueprint.background,
+            bad_blocks: &mut lent.bad_blocks,
             ..Memory::new(&mut lent.slots, &mut lent.requests)
         };
         Ok(Self {
@@ -544,7 +569,10 @@ impl<'m> Sim<'m> {
                 | Command::Read { .. }
                 | Command::Write { .. }
                 | Command::Flush { .. }
-                | Command::Record { .. } => (Completion::Compared { mismatched_units: 0 }, false),
+                | Command::Record { .. }
+                | Command::RecordBad { .. } => {
+                    (Completion::Compared { mismatched_units: 0 }, false)
+                }
             };
             let result = self.engine.on_done(*token, wrong_end);
             assert_eq!(result, Err(Misuse::WrongCompletion), "a check: {compares}");
@@ -581,6 +609,8 @@ impl<'m> Sim<'m> {
                 | Event::MemberQuiet { .. }
                 | Event::Quiesced
                 | Event::BlockRewritten { .. }
+                | Event::BlockBad { .. }
+                | Event::BlockGood { .. }
                 | Event::NotCompared { .. }
                 | Event::BlockLocated { .. }
                 | Event::Ambiguous { .. }

@@ -418,6 +418,13 @@ impl Names {
                 sectors.0,
                 at.0
             )),
+            Event::BlockBad { member, at, sectors } => warn(&format!(
+                "member {} ({}): {} sectors at {} are bad, and are on its bad-block log now",
+                member.0,
+                path(member),
+                sectors.0,
+                at.0
+            )),
             Event::ArrayFailed => warn("the array has failed: too few members are left"),
             Event::NotCompared { at, sectors } => warn(&format!(
                 "{} sectors at {} of the members could not be read and were not compared",
@@ -434,9 +441,11 @@ impl Names {
                 "{} sectors at {} of the members disagree, and no single block explains it; left as they are",
                 sectors.0, at.0
             )),
-            // Whoever asked for the request or the pass says it, and nothing is abandoned here.
+            // Whoever asked for the request or the pass says it, what is good again is nobody's trouble, and nothing is
+            // abandoned here.
             Event::RangeLost { .. }
             | Event::PassEnded { .. }
+            | Event::BlockGood { .. }
             | Event::MemberHung { .. }
             | Event::MemberQuiet { .. }
             | Event::Quiesced => {}

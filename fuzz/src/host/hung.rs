@@ -21,7 +21,10 @@ impl MemoryHost {
         let (token, command) = self.in_flight.swap_remove(choice);
         let bytes = match command {
             Command::Write { from, sectors, .. } => self.memory(from, sectors).to_vec(),
-            Command::Read { .. } | Command::Flush { .. } | Command::Record { .. } => Vec::new(),
+            Command::Read { .. }
+            | Command::Flush { .. }
+            | Command::Record { .. }
+            | Command::RecordBad { .. } => Vec::new(),
             Command::Compute(_) => unreachable!("a job is not abandoned"),
         };
         let member = u8::try_from(token.to_bits() >> 32 & 0xFF).expect("a byte");
@@ -45,7 +48,10 @@ impl MemoryHost {
                     self.store(device, at, &bytes);
                     self.abandoned[index].bytes = bytes;
                 }
-                Command::Flush { .. } | Command::Record { .. } | Command::Compute(_) => {}
+                Command::Flush { .. }
+                | Command::Record { .. }
+                | Command::RecordBad { .. }
+                | Command::Compute(_) => {}
             }
         }
     }
@@ -88,6 +94,7 @@ impl MemoryHost {
             Command::Write { .. }
             | Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordBad { .. }
             | Command::Compute(_) => false,
         })
     }

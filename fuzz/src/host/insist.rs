@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use raid_core::engine::{Halt, PassEnd, PassKind, PassReport, StopReason};
 use raid_core::geometry::Geometry;
-use raid_core::host::{Buffer, Command, Token};
+use raid_core::host::{BlockState, Buffer, Command, Token};
 use raid_core::metadata::{Consistency, Record};
 use raid_core::units::{DeviceIndex, Lba, MemberIndex, Sectors};
 
@@ -34,7 +34,21 @@ impl MemoryHost {
                 assert_eq!(self.writing, Writing::Allowed, "a read-only array records nothing");
                 self.insist_on_truth(record);
             }
-            Command::Read { .. } | Command::Compute(_) => {}
+            Command::RecordBad { device, at, sectors, state, .. } => {
+                assert_eq!(self.writing, Writing::Allowed, "a read-only array records nothing");
+                assert_eq!(self.serving, Writing::Allowed, "a failed array records nothing");
+                if let BlockState::Good = state {
+                    let volatile = &self.devices[device.index()].volatile;
+                    let doubtful = volatile.range(at.0..at.0 + sectors.0).next();
+                    assert_eq!(doubtful, None, "{command:?}: a loss of power would undo it");
+                }
+            }
+            Command::Read { device, at, sectors, .. } => {
+                let listed = &self.devices[device.index()].listed;
+                let bad = listed.range(at.0..at.0 + sectors.0).next();
+                assert_eq!(bad, None, "{command:?} of what is known to be bad");
+            }
+            Command::Compute(_) => {}
         }
         if let Some(device) = command.device() {
             let seated = self.member_of(device);
@@ -185,9 +199,10 @@ impl MemoryHost {
             }
             let known = |member: MemberIndex, at: u64| {
                 let there = !self.absent.contains(&member.0) && valid(member, at);
-                let device = self.seats[member.index()];
+                let device = &self.devices[self.seats[member.index()].index()];
                 let at = self.data_offset.0 + at;
-                there.then(|| &self.devices[device.index()].bytes[bytes_of(at, Sectors(1))])
+                let there = there && !device.listed.contains(&at);
+                there.then(|| &device.bytes[bytes_of(at, Sectors(1))])
             };
             if let Err(how) = agreement::agrees(&self.geometry, line, known) {
                 panic!("after {what}: {how}");
@@ -256,7 +271,8 @@ impl MemoryHost {
     /// A member holds all that it should.
     fn is_built(&mut self, member: u8) {
         self.unbuilt.remove(&member);
-        if self.devices[self.device_of(member).index()].faults_given == 0 && !self.hangs(member) {
+        let device = &self.devices[self.device_of(member).index()];
+        if device.faults_given == 0 && device.listed.is_empty() && !self.hangs(member) {
             self.injured.remove(&member);
         }
     }
@@ -267,6 +283,9 @@ fn range_of(command: &Command) -> Option<(DeviceIndex, std::ops::Range<u64>)> {
         Command::Read { device, at, sectors, .. } | Command::Write { device, at, sectors, .. } => {
             Some((device, at.0..at.0.checked_add(sectors.0)?))
         }
-        Command::Flush { .. } | Command::Record { .. } | Command::Compute(_) => None,
+        Command::Flush { .. }
+        | Command::Record { .. }
+        | Command::RecordBad { .. }
+        | Command::Compute(_) => None,
     }
 }

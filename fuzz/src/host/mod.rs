@@ -7,7 +7,8 @@ mod state;
 pub use state::{Caller, CallerKind, Device, MemoryHost, Parking, Resting, RunningPass, Writing};
 
 use raid_core::host::{
-    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, Loan, RequestId, Token,
+    Answer, BlockState, Buffer, Busy, Command, Completion, Durability, Event, Failure, Fault, Host,
+    Loan, RequestId, Token,
 };
 use raid_core::parity::{self, CallerMemory};
 use raid_core::units::{DeviceIndex, DeviceSector, Sectors};
@@ -55,12 +56,18 @@ impl MemoryHost {
                 let bytes = self.devices[device.index()].bytes[bytes_of(at.0, sectors)].to_vec();
                 self.memory(into, sectors).copy_from_slice(&bytes);
             }
-            Command::Write { device, at, sectors, from, .. } => {
+            Command::Write { device, at, sectors, from, durability } => {
                 let bytes = self.memory(from, sectors).to_vec();
                 self.store(device, at, &bytes);
                 self.clock += 1;
-                let cached = (at.0..at.0 + sectors.0).map(|sector| (sector, self.clock));
-                self.devices[device.index()].volatile.extend(cached);
+                let written = at.0..at.0 + sectors.0;
+                let volatile = &mut self.devices[device.index()].volatile;
+                match durability {
+                    Durability::Cached => {
+                        volatile.extend(written.map(|sector| (sector, self.clock)));
+                    }
+                    Durability::Durable => volatile.retain(|sector, _| !written.contains(sector)),
+                }
             }
             Command::Flush { device } => {
                 let began = self.flushes.remove(&token.to_bits()).expect("it was submitted");
@@ -73,6 +80,14 @@ impl MemoryHost {
                 let before = device.cached.map_or(0, |record| record.events);
                 assert!(record.events > before, "the event count rises with every record");
                 device.cached = Some(record);
+            }
+            Command::RecordBad { device, at, sectors, state, .. } => {
+                let sectors = at.0..at.0 + sectors.0;
+                let listed = &mut self.devices[device.index()].listed;
+                match state {
+                    BlockState::Bad => listed.extend(sectors),
+                    BlockState::Good => listed.retain(|sector| !sectors.contains(sector)),
+                }
             }
             Command::Compute(_) => unreachable!("a job has no device"),
         }
@@ -88,7 +103,13 @@ impl MemoryHost {
                 let bytes = self.memory(from, half).to_vec();
                 self.store(device, at, &bytes);
             }
-            (Command::Flush { .. } | Command::Record { .. } | Command::Compute(_), _) => {}
+            (
+                Command::Flush { .. }
+                | Command::Record { .. }
+                | Command::RecordBad { .. }
+                | Command::Compute(_),
+                _,
+            ) => {}
         }
     }
 
@@ -207,6 +228,8 @@ impl Host for MemoryHost {
             }
             Event::PassEnded { report, end } => self.pass_ended(&report, end),
             Event::BlockRewritten { .. }
+            | Event::BlockBad { .. }
+            | Event::BlockGood { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }
             | Event::Ambiguous { .. } => {}
@@ -220,7 +243,7 @@ fn uses(command: &Command, request: RequestId) -> bool {
         Command::Read { into, .. } => *into,
         Command::Write { from, .. } => *from,
         Command::Compute(job) => return job.request() == Some(request),
-        Command::Flush { .. } | Command::Record { .. } => return false,
+        Command::Flush { .. } | Command::Record { .. } | Command::RecordBad { .. } => return false,
     };
     matches!(buffer, Buffer::Caller { request: user, .. } if user == request)
 }

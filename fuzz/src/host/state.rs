@@ -17,6 +17,8 @@ pub struct Device {
     pub bytes: Vec<u8>,
     /// Sectors that cannot be read until they are written.
     pub bad: BTreeSet<u64>,
+    /// Sectors that are on the list of bad ones, durably.
+    pub listed: BTreeSet<u64>,
     /// The faults of the next commands.
     pub faults: VecDeque<Fault>,
     pub faults_given: usize,

@@ -74,7 +74,8 @@ pub(super) fn assemble_again(setting: &Setting, old: MemoryHost, content: &Conte
     let mut lost = old.hurt();
     lost.extend((0..members).filter(|member| {
         let device = old.device_of(*member);
-        !old.devices[device.index()].bad.is_empty()
+        let device = &old.devices[device.index()];
+        !device.bad.is_empty() || !device.listed.is_empty()
     }));
     let redundancy = usize::from(setting.geometry.redundancy());
     if lost.len() > redundancy {

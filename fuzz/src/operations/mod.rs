@@ -10,6 +10,7 @@
 //! * a pass that was started ends once, with a reason that is so, and none starts by itself;
 //! * what a record says is so when it is written: parity and copies agree, and members hold what was rebuilt; so
 //!   it is after a finished pass;
+//! * what is on the list of bad blocks is not read, and comes off it only when it is durably good;
 //! * an abandoned command finds its memory as it left it, and its member does not come back before it is dead;
 //! * an engine at rest issues nothing, and comes to rest after as many completions as it says.
 
@@ -24,7 +25,7 @@ pub use campaign::Campaign;
 
 use campaign::{Refuse, Step, Trouble};
 use raid_core::engine::Activity;
-use raid_core::engine::{Engine, Memory, Progress, RequestSlot, Slot};
+use raid_core::engine::{BadBlock, Engine, Memory, Progress, RequestSlot, Slot};
 use raid_core::geometry::Geometry;
 use raid_core::host::{Completion, RequestId, Token};
 use raid_core::units::{Lba, Sectors};
@@ -124,7 +125,12 @@ pub fn run(campaign: &Campaign) {
     let mut requests = vec![RequestSlot::FREE; usize::from(campaign.requests % 6) + 1];
     let mut host = setting.host(slots.len());
     setting.litter(&mut host);
-    let memory = Memory { background: background.into(), ..Memory::new(&mut slots, &mut requests) };
+    let mut bad_blocks = vec![BadBlock::FREE; usize::from(campaign.slots / 4 % 8)];
+    let memory = Memory {
+        background: background.into(),
+        bad_blocks: &mut bad_blocks,
+        ..Memory::new(&mut slots, &mut requests)
+    };
     let Ok(engine) = Engine::new(&setting.setup(), memory) else { return };
     let mut run = Run {
         engine,
@@ -257,6 +263,6 @@ impl Run<'_> {
         let slots = self.host.lanes.len();
         let members = usize::from(self.engine.geometry().members());
         let units = usize::try_from(self.engine.lane().0 / 8).expect("small");
-        slots * (2 * members + members * units) + (members + 2) * 3 * members + 1
+        slots * (2 * members + 2 * members * units) + (members + 2) * 3 * members + 1
     }
 }

@@ -68,7 +68,6 @@ pub(crate) struct BadBlocks<'m> {
     count: usize,
 }
 
-#[expect(dead_code, reason = "the operations that go by it follow")]
 impl<'m> BadBlocks<'m> {
     /// The ranges in this memory, and room for as many as there are free entries.
     pub(super) fn load(memory: &'m mut [BadBlock], block: Sectors) -> Self {
@@ -208,20 +207,29 @@ impl<'m> BadBlocks<'m> {
     }
 }
 
-#[expect(dead_code, reason = "the operations that go by it follow")]
 impl Array<'_> {
-    /// The block of a place, as a range of its member.
-    pub(crate) fn block(&self, rectangle: &Rectangle, member: MemberIndex) -> Option<BadBlock> {
-        let at = rectangle.member_sector(&self.geometry, member)?;
-        Some(BadBlock { member, at, sectors: rectangle.sectors })
+    /// Part of the block of a place, as a range of its member.
+    pub(crate) fn part(
+        &self,
+        rectangle: &Rectangle,
+        member: MemberIndex,
+        start: Sectors,
+        sectors: Sectors,
+    ) -> Option<BadBlock> {
+        let at = rectangle.member_sector(&self.geometry, member)?.checked_add(start)?;
+        Some(BadBlock { member, at, sectors })
     }
 
     /// How much of the block of a place is known to be bad.
-    pub(crate) fn health(&self, rectangle: &Rectangle, member: MemberIndex) -> Health {
-        if self.bad_blocks.ranges().is_empty() {
-            return Health::Good;
-        }
-        self.block(rectangle, member).map_or(Health::Good, |block| self.bad_blocks.health(block))
+    fn health(&self, rectangle: &Rectangle, member: MemberIndex) -> Health {
+        let block = self.part(rectangle, member, Sectors::ZERO, rectangle.sectors);
+        block.map_or(Health::Good, |block| self.bad_blocks.health(block))
+    }
+
+    /// Whether a block of a member that is here is bad in part, and good in part.
+    pub(crate) fn is_mixed(&self, rectangle: &Rectangle) -> bool {
+        let mut places = self.bad(rectangle).difference(self.absent).into_iter();
+        places.any(|member| self.health(rectangle, member) == Health::Mixed)
     }
 
     /// Places whose block is known to be bad, be it in part.

@@ -6,6 +6,7 @@ mod progress;
 mod setup;
 
 pub use bad_blocks::BadBlock;
+pub(crate) use bad_blocks::Health;
 pub use progress::SeatRefusal;
 pub use setup::{Access, Dirty, ReadsFrom, Seat, Setup, SetupError};
 
@@ -16,7 +17,7 @@ use crate::io_limits::IoLimits;
 use crate::limits::{LANE_SECTORS_MAX, LANE_SECTORS_MIN, MEMBERS_MAX};
 use crate::members::{MemberSet, MemberState};
 use crate::metadata::{Claims, Consistency, Facts, Writer};
-use crate::plan::{Redundancy, Snapshot};
+use crate::plan::{Listing, Redundancy, Snapshot};
 use crate::rectangle::{Rectangle, Span};
 use crate::units::{
     ChunkIndex, DeviceIndex, DeviceSector, FAULT_UNIT, Generation, MemberIndex, Sectors,
@@ -258,6 +259,8 @@ impl<'m> Array<'m> {
                 Validity::Stale => unreadable.insert(member),
             }
         }
+        let bad = self.bad(rectangle).difference(unreadable.difference(faulted));
+        unreadable = unreadable.union(bad);
         let unwritable = match self.access {
             Access::ReadOnly => self.geometry.all_members(),
             Access::ReadWrite => self.absent,
@@ -267,7 +270,8 @@ impl<'m> Array<'m> {
             Redundancy::InSync => self.preferred(rectangle, unreadable),
             Redundancy::Unknown => None,
         };
-        Snapshot { unreadable, unwritable, faulted, redundancy, preferred }
+        let listing = if self.bad_blocks.has_memory() { Listing::Kept } else { Listing::NotKept };
+        Snapshot { unreadable, unwritable, faulted, bad, redundancy, preferred, listing }
     }
 
     fn validity(&self, rectangle: &Rectangle, member: MemberIndex) -> Validity {
@@ -391,8 +395,28 @@ impl<'m> Array<'m> {
         self.lose(results.rejected, results.rejected_fault, host);
     }
 
-    /// Whether what was written to these places of a rectangle is kept, with who is absent now.
+    /// Whether what was written to these places of a rectangle is kept, with who is absent and what
+    /// is bad now.
     pub(crate) fn standing(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
+        if self.bad(rectangle).is_empty() {
+            return self.standing_as_one(rectangle, writes);
+        }
+        // Part by part, each of them all good or all bad on every member.
+        let mut rest = *rectangle;
+        for _ in 0..rectangle.sectors.0 {
+            let border = self.bad_border(&rest).unwrap_or(rest.sectors);
+            let part = Rectangle { sectors: border.min(rest.sectors), ..rest };
+            match (self.standing_as_one(&part, writes), rest.behind(part.sectors)) {
+                (Standing::Lost, _) => return Standing::Lost,
+                (Standing::Kept, Some(behind)) => rest = behind,
+                (Standing::Kept, None) => break,
+            }
+        }
+        Standing::Kept
+    }
+
+    fn standing_as_one(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
+        let bad = self.bad(rectangle);
         let kept = match rectangle.span {
             Span::Row { .. } => {
                 let redundancy = u32::from(self.geometry.redundancy());
@@ -400,7 +424,7 @@ impl<'m> Array<'m> {
                 let stale = self.rebuilding.into_iter();
                 let stale =
                     stale.filter(|member| self.validity(rectangle, *member) == Validity::Stale);
-                let void = lost.union(stale.collect());
+                let void = lost.union(stale.collect()).union(bad);
                 let spared = rectangle.covered().intersection(void).is_empty();
                 let restorable = match self.redundancy(rectangle) {
                     Redundancy::InSync => void.count() <= redundancy,
@@ -411,6 +435,7 @@ impl<'m> Array<'m> {
             }
             Span::Chunk { .. } => writes
                 .difference(self.absent)
+                .difference(bad)
                 .into_iter()
                 .any(|member| self.validity(rectangle, member) == Validity::Valid),
         };

@@ -1,9 +1,9 @@
 //! What a member must be able to do, and who keeps the metadata.
 
-use crate::host::{Durability, Event, Fault};
+use crate::host::{BlockState, Durability, Event, Fault};
 use crate::io_limits::IoLimits;
 use crate::metadata::Record;
-use crate::units::{DeviceSector, MemberIndex};
+use crate::units::{DeviceSector, MemberIndex, Sectors};
 
 /// A device that reads, writes and flushes in the calling thread.
 pub trait BlockDevice {
@@ -39,6 +39,24 @@ pub trait Keeper<D> {
     /// It is not written, or may be. The member is lost.
     fn record(&mut self, member: MemberIndex, device: &mut D, record: &Record)
     -> Result<(), Fault>;
+
+    /// Puts a range of the device of `member` on the list of its bad blocks, or takes it off. It is
+    /// durable when this returns.
+    ///
+    /// # Errors
+    /// [`Fault::Unsupported`] if there is no such list, or no room on it. Otherwise it is not written,
+    /// or may be, and the member is lost.
+    fn record_bad(
+        &mut self,
+        member: MemberIndex,
+        device: &mut D,
+        at: DeviceSector,
+        sectors: Sectors,
+        state: BlockState,
+    ) -> Result<(), Fault> {
+        let _ = (member, device, at, sectors, state);
+        Err(Fault::Unsupported)
+    }
 
     /// Hears what happened to the array.
     fn note(&mut self, event: Event) {

@@ -105,6 +105,13 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
                     None => Err(Fault::InvalidRequest),
                 }
             }
+            Command::RecordBad { device, member, at, sectors, state } => {
+                let Parts { devices, keeper, .. } = &mut *self.parts;
+                match device_at(devices, device) {
+                    Some(device) => keeper.record_bad(member, device, at, sectors, state),
+                    None => Err(Fault::InvalidRequest),
+                }
+            }
             Command::Compute(job) => return self.compute(&job),
         };
         match result {

@@ -370,6 +370,10 @@ impl Engine<'_> {
                 next
             }
             (Outcome::Done { .. }, _) => next,
+            (Outcome::GivenUp { bad }, _) => {
+                count(&mut walk.report.bad, bad);
+                next
+            }
             (Outcome::Failed(Trouble::Unrecoverable), _) => {
                 Follows::Halt(StopReason::Unrecoverable { at })
             }

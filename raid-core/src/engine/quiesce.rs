@@ -35,9 +35,9 @@ impl Engine<'_> {
     /// Then [`Event::Quiesced`] is noted, once. Nothing is in flight then but commands that were
     /// [abandoned](Engine::abandon).
     ///
-    /// It takes at most `slots * (2 * members + members * units) + (members + 2) * 3 * members`
+    /// It takes at most `slots * (2 * members + 2 * members * units) + (members + 2) * 3 * members`
     /// completions, `units` being the 4 KiB units of a lane, and one more: of each operation its
-    /// batch of reads or writes, the writes once more in units, and a flush; and a flush, a record
+    /// batch of reads or writes, the writes once more in units, each of which may be found bad, and a flush; and a flush, a record
     /// and a flush on each member for the generation in flight, for one after it, and for each
     /// member that fails.
     ///

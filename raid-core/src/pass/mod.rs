@@ -77,6 +77,9 @@ pub struct PassReport {
     pub ambiguous: Sectors,
     /// Sectors of rows that a check or repair could not read and so did not compare.
     pub unread: Sectors,
+    /// Sectors of members that the pass could not make or not write, of all members together. They
+    /// are on the list of bad blocks.
+    pub bad: Sectors,
 }
 
 /// Why a pass stopped.

@@ -55,6 +55,7 @@ impl Walk {
             mended: Sectors::ZERO,
             ambiguous: Sectors::ZERO,
             unread: Sectors::ZERO,
+            bad: Sectors::ZERO,
         };
         Self { course, report, front: Front::At(start), failed_at: None, recorded: start }
     }

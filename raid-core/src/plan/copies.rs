@@ -39,7 +39,7 @@ impl ChunkPlan {
     /// being rebuilt.
     pub(super) fn write(&self, source: Source) -> Result<Plan, NoPlan> {
         let writes = self.copies.difference(self.at.unwritable);
-        let valid = self.copies.difference(self.at.unreadable).union(self.at.faulted);
+        let valid = self.copies.difference(self.at.unreadable).union(self.unread());
         let block = writes.intersection(valid).lowest().ok_or(NoPlan::Unrecoverable)?;
         let stage = match source {
             Source::Direct => None,
@@ -50,7 +50,7 @@ impl ChunkPlan {
 
     pub(super) fn check(&self) -> Result<Plan, NoPlan> {
         let lost = self.copies.intersection(self.at.unreadable);
-        let whole = lost.difference(self.at.faulted).is_empty();
+        let whole = lost.difference(self.unread()).is_empty();
         let Some(block) = self.copies.lowest().filter(|_| whole && self.copies.count() > 1) else {
             return Err(NoPlan::NothingToCompare);
         };
@@ -63,22 +63,32 @@ impl ChunkPlan {
 
     /// Every other copy becomes what the first that is left is.
     pub(super) fn rewrite(&self) -> Result<Plan, NoPlan> {
-        let (block, reads) = self.first()?;
-        let valid = self.copies.difference(self.at.unreadable).union(self.at.faulted);
+        let Ok((block, reads)) = self.first() else {
+            let bad = self.copies.intersection(self.unread()).difference(self.at.unwritable);
+            return Plan::give_up(bad, &self.at);
+        };
+        let valid = self.copies.difference(self.at.unreadable).union(self.unread());
         let others = self.copies.intersection(valid).difference(reads);
         Ok(Plan { reads, writes: others.difference(self.at.unwritable), block, ..Plan::NOTHING })
     }
 
     /// Copies that are not valid though their member takes writes become what the first valid one
-    /// is.
+    /// is. If there is none, they are bad; one that cannot be read says so itself.
     pub(super) fn rebuild(&self) -> Result<Plan, NoPlan> {
         let stale = self.copies.intersection(self.at.unreadable);
         let writes = stale.difference(self.at.unwritable);
-        if writes.difference(self.at.faulted).is_empty() {
+        if writes.difference(self.unread()).is_empty() {
             return Ok(Plan::NOTHING);
         }
-        let (block, reads) = self.first()?;
+        let Ok((block, reads)) = self.first() else {
+            return Plan::give_up(writes.difference(self.at.faulted), &self.at);
+        };
         Ok(Plan { reads, writes, block, ..Plan::NOTHING })
+    }
+
+    /// Copies that cannot be read though their member is valid here.
+    fn unread(&self) -> MemberSet {
+        self.at.faulted.union(self.at.bad)
     }
 
     fn first(&self) -> Result<(MemberIndex, MemberSet), NoPlan> {

@@ -90,10 +90,24 @@ pub struct Snapshot {
     /// Places that this operation found unreadable while their member lives: rewritten once
     /// reconstructed.
     pub faulted: MemberSet,
+    /// Places whose block is known to be bad while their member lives, is valid here but for that,
+    /// and takes writes: a write makes it good, a read leaves it as it is.
+    pub bad: MemberSet,
     /// Whether parity and copies are known to agree with the data here.
     pub redundancy: Redundancy,
     /// Of copies, the one to be read; the lowest if it is not said or cannot be read.
     pub preferred: Option<MemberIndex>,
+    /// Whether blocks that a pass cannot make can be put on a list of bad blocks.
+    pub listing: Listing,
+}
+
+/// Whether there is a list of bad blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Listing {
+    /// There is.
+    Kept,
+    /// There is none.
+    NotKept,
 }
 
 /// Whether parity and copies may be an input.
@@ -114,7 +128,8 @@ pub struct Plan {
     pub tasks: Tasks,
     /// Blocks to write.
     pub writes: MemberSet,
-    /// Covered blocks that a read cannot serve. Empty for anything but a read.
+    /// Of a read: covered blocks that it cannot serve. Of a pass that writes nothing: blocks that it
+    /// cannot make, to be put on the list of bad ones. Otherwise empty.
     pub unserved: MemberSet,
     /// For a chunk with copies: the place whose buffer holds the block. For a row: not used.
     pub block: MemberIndex,
@@ -129,6 +144,14 @@ impl Plan {
         unserved: MemberSet::NONE,
         block: MemberIndex(0),
     };
+
+    /// These blocks cannot be made. Where they can be put on a list, nothing else is to be done.
+    fn give_up(blocks: MemberSet, at: &Snapshot) -> Result<Self, NoPlan> {
+        match at.listing {
+            Listing::Kept if !blocks.is_empty() => Ok(Self { unserved: blocks, ..Self::NOTHING }),
+            Listing::Kept | Listing::NotKept => Err(NoPlan::Unrecoverable),
+        }
+    }
 }
 
 /// Most jobs in a plan.

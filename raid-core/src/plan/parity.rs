@@ -76,39 +76,21 @@ impl RowPlan {
         if lost.count() > self.parity.count() {
             return Err(NoPlan::Unrecoverable);
         }
+        let live = self.parity.difference(self.at.unwritable);
         // What is written to a member that is not rebuilt up to here counts only if the others make
-        // up for it.
-        let void = self.at.unreadable.difference(self.at.faulted).union(lost);
+        // up for it. A bad block that is written is bad no more.
+        let mended = self.at.faulted.union(self.at.bad.intersection(self.covered.union(live)));
+        let void = self.at.unreadable.difference(mended).union(lost);
         let void = void.intersection(self.data.union(self.parity));
         if void.count() > self.parity.count() && !void.intersection(self.covered).is_empty() {
             return Err(NoPlan::Unrecoverable);
         }
-        let live = self.parity.difference(self.at.unwritable);
-        let path = match self.parities(live) {
-            // No parity is left to keep: the covered blocks are all that there is to write.
-            None => WritePath {
-                reads: MemberSet::NONE,
-                tasks: Tasks::of([stage(source), None, None, None]),
-                mended: MemberSet::NONE,
-            },
-            Some(parities) => {
-                let reconstruct = self.reconstruct_write(source, parities);
-                let modify = self.read_modify_write(source, parities, live);
-                match (reconstruct, modify) {
-                    (Some(reconstruct), Some(modify)) => {
-                        // The fewer reads; at a tie the one that does not depend on old parity.
-                        if modify.reads.count() < reconstruct.reads.count() {
-                            modify
-                        } else {
-                            reconstruct
-                        }
-                    }
-                    (Some(path), None) | (None, Some(path)) => path,
-                    (None, None) => {
-                        self.rescue_write(source, parities).ok_or(NoPlan::Unrecoverable)?
-                    }
-                }
-            }
+        // Parity that cannot be made is left out if it is bad already: it stands in for nobody.
+        let sound = live.difference(self.at.bad);
+        let (path, live) = match (self.write_path(source, live), self.write_path(source, sound)) {
+            (Some(path), _) => (path, live),
+            (None, Some(path)) => (path, sound),
+            (None, None) => return Err(NoPlan::Unrecoverable),
         };
         Ok(Plan {
             reads: path.reads,
@@ -119,10 +101,33 @@ impl RowPlan {
         })
     }
 
+    /// The best way to write the covered blocks and this parity.
+    fn write_path(&self, source: Source, live: MemberSet) -> Option<WritePath> {
+        let Some(parities) = self.parities(live) else {
+            // No parity is left to keep: the covered blocks are all that there is to write.
+            return Some(WritePath {
+                reads: MemberSet::NONE,
+                tasks: Tasks::of([stage(source), None, None, None]),
+                mended: MemberSet::NONE,
+            });
+        };
+        let reconstruct = self.reconstruct_write(source, parities);
+        let modify = self.read_modify_write(source, parities, live);
+        match (reconstruct, modify) {
+            (Some(reconstruct), Some(modify)) => {
+                // The fewer reads; at a tie the one that does not depend on old parity.
+                let modifies = modify.reads.count() < reconstruct.reads.count();
+                Some(if modifies { modify } else { reconstruct })
+            }
+            (Some(path), None) | (None, Some(path)) => Some(path),
+            (None, None) => self.rescue_write(source, parities),
+        }
+    }
+
     pub(super) fn check(&self) -> Result<Plan, NoPlan> {
         let all = self.data.union(self.parity);
         let lost = all.intersection(self.at.unreadable);
-        if !lost.difference(self.at.faulted).is_empty() {
+        if !lost.difference(self.unread()).is_empty() {
             return Err(NoPlan::NothingToCompare);
         }
         if !lost.is_empty() {
@@ -145,25 +150,47 @@ impl RowPlan {
         let (reads, recover, restored) = if self.data.intersection(self.at.unreadable).is_empty() {
             (self.data, None, MemberSet::NONE)
         } else {
-            let rescue = self.rescue().ok_or(NoPlan::Unrecoverable)?;
-            (rescue.reads, Some(Task::Recover(rescue.recovery)), rescue.restored)
+            match self.rescue() {
+                Some(rescue) => {
+                    (rescue.reads, Some(Task::Recover(rescue.recovery)), rescue.restored)
+                }
+                None => return Plan::give_up(self.beyond_repair(live), &self.at),
+            }
         };
+        let mended = restored.intersection(self.unread()).difference(self.at.unwritable);
         Ok(Plan {
             reads,
             tasks: Tasks::of([recover, Some(Task::Generate(parities)), None, None]),
-            writes: live.union(self.mendable(restored)),
+            writes: live.union(mended),
             ..Plan::NOTHING
         })
     }
 
-    /// The blocks that are not valid though their member takes writes are made from the others.
+    /// What is bad where data cannot be recovered: what cannot be read, and the parity where it is
+    /// not known to be good. It would stand in for the data with anything.
+    fn beyond_repair(&self, live: MemberSet) -> MemberSet {
+        let unread = self.unread().intersection(self.data.union(self.parity));
+        let bad = match self.at.redundancy {
+            Redundancy::InSync => unread,
+            Redundancy::Unknown => unread.union(live),
+        };
+        bad.difference(self.at.unwritable)
+    }
+
+    /// The blocks that are not valid though their member takes writes are made from the others. If
+    /// they cannot be, they are bad; one that cannot be read says so itself.
     pub(super) fn rebuild(&self) -> Result<Plan, NoPlan> {
         let stale = self.data.union(self.parity).intersection(self.at.unreadable);
         let targets = stale.difference(self.at.unwritable);
-        if targets.difference(self.at.faulted).is_empty() {
+        if targets.difference(self.unread()).is_empty() {
             return Ok(Plan::NOTHING);
         }
-        self.restore(targets)
+        match self.restore(targets) {
+            Err(NoPlan::Unrecoverable) => {
+                Plan::give_up(targets.difference(self.at.faulted), &self.at)
+            }
+            other => other,
+        }
     }
 
     /// All blocks are read, to find the one that fits neither parity.
@@ -274,6 +301,11 @@ impl RowPlan {
             }),
             (None, ..) | (Some(_), None, Some(_)) | (Some(_), Some(_), Some(_)) => None,
         }
+    }
+
+    /// Blocks that cannot be read though their member is valid here.
+    fn unread(&self) -> MemberSet {
+        self.at.faulted.union(self.at.bad)
     }
 
     /// Of restored blocks, those that were found unreadable here and whose member takes writes.

@@ -1,14 +1,13 @@
 //! Commit: the blocks are written. A member lost here costs its own write only: the parity is
 //! fixed, and the row is never read again to plan anew.
 
-use super::compute::Call;
-use super::{Ending, Flush, Next, Outcome, Ports, Record, Retries, Stripe, Trouble, Work};
-use crate::array::{Fate, Standing};
-use crate::batch::{Batch, Results, Round, Settled};
-use crate::host::{Blocked, Command, Completion, Durability, Event, Fault, Host, Misuse};
+use super::{Ending, Flush, Next, Outcome, Ports, Record, Rewrite, Stripe, Trouble, Work};
+use crate::array::{Fate, Health, Standing};
+use crate::batch::{Batch, Results, Round};
+use crate::host::{Blocked, Command, Durability, Event, Host};
 use crate::members::MemberSet;
 use crate::plan::{Operation, Plan};
-use crate::units::{FAULT_UNIT, MemberIndex, Sectors};
+use crate::units::{MemberIndex, Sectors};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Commit {
@@ -45,7 +44,7 @@ impl Commit {
     }
 }
 
-fn write_command<H: Host>(
+pub(super) fn write_command<H: Host>(
     work: &Work,
     plan: &Plan,
     ports: &Ports<'_, '_, H>,
@@ -56,9 +55,15 @@ fn write_command<H: Host>(
     let (device, at) = ports.array.locate(&work.now(), member);
     let at = at.checked_add(start).unwrap_or(at);
     let from = work.buffers(ports.slot).after(&work.now(), member, plan.block).moved(start);
-    let durability = match work.operation {
-        Operation::Write(_, durability) => durability,
-        Operation::Read(_) | Operation::Check | Operation::Sync(_) => Durability::Cached,
+    let block = ports.array.part(&work.now(), member, start, sectors);
+    let health = block.map_or(Health::Good, |block| ports.array.bad_blocks.health(block));
+    let durability = match (health, work.operation) {
+        (Health::Good, Operation::Write(_, durability)) => durability,
+        (Health::Good, Operation::Read(_) | Operation::Check | Operation::Sync(_)) => {
+            Durability::Cached
+        }
+        // The list is to call it good next.
+        (Health::Mixed | Health::Bad, _) => Durability::Durable,
     };
     Command::Write { device, at, sectors, from, durability }
 }
@@ -98,20 +103,14 @@ fn written<H: Host>(
         Operation::Read(_) | Operation::Check | Operation::Sync(_) => {}
     }
     note_rewritten(&work, done, ports);
-    match results.blocks.lowest() {
-        Some(member) => {
-            let queue = results.blocks;
-            Next::Enter(Stripe::Rewrite(Rewrite {
-                work,
-                plan,
-                queue,
-                member,
-                start: Sectors::ZERO,
-                fault: results.block_fault,
-                call: Call::Offer,
-            }))
-        }
-        None => finish(work, plan, ports),
+    let healed = match work.operation {
+        Operation::Write(..) | Operation::Sync(_) => done.intersection(ports.array.bad(&now)),
+        // Two reads at once may mend one block, and one of them fail to.
+        Operation::Read(_) | Operation::Check => MemberSet::NONE,
+    };
+    match Rewrite::of(work, plan, results.blocks, healed, results.block_fault) {
+        Some(rewrite) => Next::Enter(rewrite),
+        None => finish(work, plan, Sectors::ZERO, ports),
     }
 }
 
@@ -128,14 +127,20 @@ fn note_rewritten<H: Host>(work: &Work, done: MemberSet, ports: &mut Ports<'_, '
 }
 
 /// Where the row stands after its writes: the end, unless the loss of a member is still to be
-/// recorded.
-fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, '_, H>) -> Next {
+/// recorded. So many sectors of members are on the list of bad blocks since.
+pub(super) fn finish<H: Host>(
+    work: Work,
+    plan: Plan,
+    bad: Sectors,
+    ports: &mut Ports<'_, '_, H>,
+) -> Next {
     let now = work.now();
     let outcome = match (work.operation, ports.array.standing(&now, plan.writes)) {
         // The pass has to know: writes may have been left out.
         (Operation::Sync(_), _) if ports.array.fate() == Fate::Failed => {
             Outcome::Failed(Trouble::ArrayFailed)
         }
+        (Operation::Sync(_), _) if bad > Sectors::ZERO => Outcome::GivenUp { bad },
         (Operation::Read(_) | Operation::Sync(_), _)
         | (Operation::Check | Operation::Write(..), Standing::Kept) => {
             Outcome::Done { unserved: plan.unserved }
@@ -157,104 +162,5 @@ fn finish<H: Host>(work: Work, plan: Plan, ports: &mut Ports<'_, '_, H>) -> Next
         (Operation::Read(_) | Operation::Check | Operation::Write(..) | Operation::Sync(_), _) => {
             Record::enter(ending, ports.array)
         }
-    }
-}
-
-/// Rewrite: a write met a media fault. It is issued again in fault units, to one member after the
-/// other; a unit that fails again costs the member, because there is no list of bad blocks to put
-/// it on.
-///
-/// A slot remembers few commands that were abandoned, one for each of a few states. When there is no
-/// room for two more, the members still queued are lost with the one whose command hung.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Rewrite {
-    pub(super) work: Work,
-    pub(super) plan: Plan,
-    /// Members still to be written, the present one included.
-    queue: MemberSet,
-    member: MemberIndex,
-    /// How far into the block the present unit starts.
-    start: Sectors,
-    /// The fault that the whole write gave.
-    fault: Fault,
-    call: Call,
-}
-
-impl Rewrite {
-    pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
-        let Self { work, plan, member, start, fault, call, .. } = self;
-        let length = work.sectors();
-        let stopped = match ports.array.fate() {
-            Fate::Failed => true,
-            Fate::Serving => ports.array.absent().contains(member),
-        };
-        let unit = length.saturating_sub(start).min(FAULT_UNIT);
-        match call {
-            Call::Wait => Next::Wait(Stripe::Rewrite(self)),
-            Call::Offer if stopped => self.next_member(ports),
-            // A single unit was tried already.
-            Call::Offer if length <= FAULT_UNIT => {
-                ports.array.lose(MemberSet::only(member), fault, ports.host);
-                self.next_member(ports)
-            }
-            Call::Offer => {
-                let command = write_command(&work, &plan, ports, member, start, unit);
-                match ports.submit(member, command) {
-                    Ok(()) => Next::Wait(Stripe::Rewrite(Self { call: Call::Wait, ..self })),
-                    Err(_) => Next::Refused(Stripe::Rewrite(self), Blocked::by(&command)),
-                }
-            }
-            Call::Back(Completion::Done | Completion::Compared { .. } | Completion::Located(_)) => {
-                match start.checked_add(unit).filter(|start| *start < length) {
-                    Some(start) => {
-                        Next::Enter(Stripe::Rewrite(Self { start, call: Call::Offer, ..self }))
-                    }
-                    None => self.next_member(ports),
-                }
-            }
-            Call::Back(Completion::Failed(fault)) => {
-                if let Fate::Serving = ports.array.fate() {
-                    ports.array.lose(MemberSet::only(member), fault, ports.host);
-                }
-                if let (Fate::Serving, Retries::Over) = (ports.array.fate(), ports.retries) {
-                    ports.array.lose(self.queue, self.fault, ports.host);
-                }
-                self.next_member(ports)
-            }
-        }
-    }
-
-    fn next_member<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
-        let mut queue = self.queue;
-        queue.remove(self.member);
-        match queue.lowest() {
-            Some(member) => Next::Enter(Stripe::Rewrite(Self {
-                queue,
-                member,
-                start: Sectors::ZERO,
-                call: Call::Offer,
-                ..self
-            })),
-            None => finish(self.work, self.plan, ports),
-        }
-    }
-
-    pub(super) fn settle(
-        &mut self,
-        member: MemberIndex,
-        completion: Completion,
-    ) -> Result<Settled, Misuse> {
-        match completion {
-            _ if member != self.member => Err(Misuse::UnknownToken),
-            Completion::Compared { .. } | Completion::Located(_) => Err(Misuse::WrongCompletion),
-            Completion::Done | Completion::Failed(_) => self.call.settle(completion),
-        }
-    }
-
-    pub(super) fn open(&self) -> u32 {
-        let units = self.work.sectors().saturating_sub(self.start).0.div_ceil(FAULT_UNIT.0);
-        let later = u64::from(self.queue.count().saturating_sub(1));
-        let all = later.saturating_mul(crate::rectangle::PIECES_MAX).saturating_add(units);
-        u32::try_from(all.saturating_mul(2)).unwrap_or(u32::MAX).saturating_add(self.call.open())
     }
 }

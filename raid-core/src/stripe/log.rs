@@ -1,6 +1,6 @@
 //! Log: what must be durable before the first member write is waited for: the array's dirty mark.
 
-use super::{Commit, Ending, Next, Outcome, Ports, Stripe, Trouble, Work};
+use super::{Commit, Ending, Next, Outcome, Ports, Rewrite, Stripe, Trouble, Work};
 use crate::array::{Array, Fate};
 use crate::host::Host;
 use crate::plan::{Operation, Plan, Sync};
@@ -17,6 +17,9 @@ impl Log {
     /// To Log, past it where the mark is there already, or to the end where there is nothing to
     /// write.
     pub(super) fn enter(work: Work, plan: Plan, array: &mut Array<'_>) -> Next {
+        if let Some(rewrite) = Rewrite::given_up(work, plan) {
+            return Next::Enter(rewrite);
+        }
         if plan.writes.is_empty() {
             return Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }));
         }

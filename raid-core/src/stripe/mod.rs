@@ -6,8 +6,8 @@
 //!              v                     |
 //!  Planned -> Gather ----> Compute --+--> Log -------> Commit -> (Rewrite) -> Record -> done
 //!             reads        jobs           waits for    writes    in units     waits for a record
-//!                                         the dirty                           of lost members
-//!                                         mark
+//!                                         the dirty             and the       of lost members
+//!                                         mark                  bad listed
 //! ```
 //!
 //! There is one struct for each state, holding what is valid then, and one consuming function for
@@ -23,9 +23,10 @@ mod log;
 mod planned;
 mod quiesce;
 mod record;
+mod rewrite;
 mod work;
 
-pub(crate) use commit::{Commit, Rewrite};
+pub(crate) use commit::Commit;
 pub(crate) use compute::Compute;
 pub(crate) use flush::Flush;
 pub(crate) use gather::Gather;
@@ -33,6 +34,7 @@ pub(crate) use log::Log;
 pub(crate) use planned::Planned;
 pub(crate) use quiesce::Withdrawn;
 pub(crate) use record::{Ending, Record};
+pub(crate) use rewrite::Rewrite;
 pub(crate) use work::{Origin, Outcome, Trouble, Work};
 
 use crate::array::Array;
@@ -149,7 +151,7 @@ impl Stripe {
                 Ok(Some(work.buffers(slot).before(&work.now(), member)))
             }
             Self::Commit(state) => Ok(after(&state.work, &state.plan)),
-            Self::Rewrite(state) => Ok(after(&state.work, &state.plan)),
+            Self::Rewrite(state) => Ok(state.memory(after(&state.work, &state.plan))),
             Self::Flush(_) => Ok(None),
             Self::Compute(_) => Err(Misuse::NoDevice),
             Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
@@ -165,7 +167,7 @@ impl Stripe {
             Self::Compute(state) => planned(&state.plan),
             Self::Log(state) => planned(&state.plan),
             Self::Commit(state) => planned(&state.plan),
-            Self::Rewrite(state) => planned(&state.plan),
+            Self::Rewrite(state) => planned(&state.plan) || state.counts_on(member),
             Self::Flush(state) => state.io.names(member),
             Self::Withdrawn(state) => state.io.names(member),
             Self::Record(_) => false,

@@ -27,6 +27,10 @@ impl Planned {
         {
             return failed(Trouble::ArrayFailed);
         }
+        // A range can be found bad after the rectangle was cut.
+        if let Some(work) = work.narrowed().filter(|_| ports.array.is_mixed(&work.now())) {
+            return Next::Enter(Self::enter(work, MemberSet::NONE));
+        }
         let snapshot = ports.array.snapshot(&work.now(), faulted);
         match plan(&work.now(), work.operation, snapshot) {
             Ok(plan) => {

@@ -27,7 +27,10 @@ impl Ending {
         match self {
             Self::Work(
                 work,
-                Outcome::Done { .. } | Outcome::Compared { .. } | Outcome::Located(_),
+                Outcome::Done { .. }
+                | Outcome::GivenUp { .. }
+                | Outcome::Compared { .. }
+                | Outcome::Located(_),
             ) => Self::Work(work, Outcome::Failed(trouble)),
             Self::Barrier(request, Ok(())) => Self::Barrier(request, Err(trouble)),
             Self::Work(_, Outcome::Failed(_)) | Self::Barrier(_, Err(_)) => self,

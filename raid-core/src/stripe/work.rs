@@ -38,6 +38,9 @@ pub(crate) enum Piece {
 pub(crate) enum Outcome {
     /// Done, but for these covered blocks of a read.
     Done { unserved: MemberSet },
+    /// A pass has done what can be done: so many sectors of members are on the list of bad blocks
+    /// instead.
+    GivenUp { bad: Sectors },
     /// Compared.
     Compared { mismatched_units: u32 },
     /// Looked for the one block that is wrong.

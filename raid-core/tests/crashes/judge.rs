@@ -129,6 +129,7 @@ impl Back<'_> {
                         format!("{} sectors at {at}", bytes.len() / 512)
                     }
                     Written::Metadata(record) => format!("{record:?}"),
+                    Written::List { sectors, state } => format!("{sectors:?} {state:?}"),
                 };
                 writes += &format!("\n  member {member}: {what}: {share:?}");
             }
@@ -354,7 +355,7 @@ impl Back<'_> {
 
 fn writes(command: &Command) -> bool {
     match command {
-        Command::Write { .. } | Command::Record { .. } => true,
+        Command::Write { .. } | Command::Record { .. } | Command::RecordBad { .. } => true,
         Command::Read { .. } | Command::Flush { .. } | Command::Compute(_) => false,
     }
 }

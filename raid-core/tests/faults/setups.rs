@@ -73,7 +73,10 @@ pub(crate) fn transfers(sim: &Sim<'_>) -> Vec<(Action, u8, u64, u64)> {
             Command::Write { device: DeviceIndex(device), at, sectors, .. } => {
                 Some((Action::Write, device, at.0, sectors.0))
             }
-            Command::Flush { .. } | Command::Record { .. } | Command::Compute(_) => None,
+            Command::Flush { .. }
+            | Command::Record { .. }
+            | Command::RecordBad { .. }
+            | Command::Compute(_) => None,
         })
         .collect()
 }

@@ -16,9 +16,10 @@ pub(crate) fn completions_max(blueprint: &Blueprint, sectors: u64) -> u64 {
     let rectangles = chunks * (chunk / LANE_SECTORS_MIN.0 + 2);
     // A part is planned anew once for each member or block that is lost.
     let part = (members + 1) * members + u64::try_from(TASKS_MAX).unwrap() + members;
-    // A rectangle is done whole, or given up and done in fault units; writes are repeated in units.
+    // A rectangle is done whole, or given up and done in fault units; writes are repeated in units,
+    // and each of these may be put on the list of bad blocks.
     let units = units_of(blueprint.lane.0);
-    let rectangle = part * (1 + units) + members * units;
+    let rectangle = part * (1 + units) + 2 * members * units;
     // One generation marks the array dirty, and one for each member says that it is lost; each is
     // begun anew for each member that fails in it. A generation is at most a flush, a record and a
     // flush.

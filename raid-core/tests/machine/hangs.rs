@@ -147,6 +147,8 @@ fn judge_events(sim: &Sim<'_>, lost: MemberSet) {
             | Event::ArrayFailed
             | Event::Quiesced
             | Event::BlockRewritten { .. }
+            | Event::BlockBad { .. }
+            | Event::BlockGood { .. }
             | Event::PassEnded { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }

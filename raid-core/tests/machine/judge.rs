@@ -144,6 +144,8 @@ pub(crate) fn named_lost(sim: &Sim<'_>, answer: &Answered) -> Vec<u64> {
             | Event::MemberQuiet { .. }
             | Event::Quiesced
             | Event::BlockRewritten { .. }
+            | Event::BlockBad { .. }
+            | Event::BlockGood { .. }
             | Event::PassEnded { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }

@@ -20,7 +20,7 @@ fn completions_max(blueprint: &Blueprint) -> u64 {
     let members = u64::from(blueprint.geometry.members());
     let slots = u64::try_from(blueprint.slots).unwrap();
     let units = blueprint.lane.0 / FAULT_UNIT.0;
-    slots * (2 * members + members * units) + (members + 2) * 3 * members + 1
+    slots * (2 * members + 2 * members * units) + (members + 2) * 3 * members + 1
 }
 
 fn part(content: &[u8], (at, sectors): (u64, u64)) -> Vec<u8> {
@@ -258,7 +258,10 @@ fn a_read_only_array_writes_nothing_whatever_its_metadata_says() {
             to_rest(&mut sim);
             assert!(sim.host.commands().all(|it| match it {
                 Command::Read { .. } | Command::Compute(_) => true,
-                Command::Write { .. } | Command::Flush { .. } | Command::Record { .. } => false,
+                Command::Write { .. }
+                | Command::Flush { .. }
+                | Command::Record { .. }
+                | Command::RecordBad { .. } => false,
             }));
         }
     }

@@ -24,6 +24,8 @@ fn stops(sim: &Sim<'_>) -> Vec<PassEnd> {
         | Event::MemberQuiet { .. }
         | Event::Quiesced
         | Event::BlockRewritten { .. }
+        | Event::BlockBad { .. }
+        | Event::BlockGood { .. }
         | Event::NotCompared { .. }
         | Event::BlockLocated { .. }
         | Event::Ambiguous { .. }

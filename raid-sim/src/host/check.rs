@@ -1,11 +1,13 @@
 //! What is checked of each command that the engine issues.
 
 use raid_core::engine::Access;
-use raid_core::host::{Buffer, Command, Token};
+use raid_core::host::{BlockState, Buffer, Command, Durability, Token};
 use raid_core::metadata::{Consistency, Record};
-use raid_core::units::{MemberIndex, Sectors};
+use raid_core::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
 
 use super::{ArrayFailed, SimHost};
+use crate::crash::Written;
+use crate::medium::SECTOR;
 
 impl SimHost {
     pub(super) fn check(&self, token: Token, command: &Command) {
@@ -25,7 +27,11 @@ impl SimHost {
         let member = MemberIndex(u8::try_from(place).expect("at most 255 members"));
         assert!(!self.lost.contains(member), "member {place} is lost: {command:?}");
         match *command {
-            Command::Read { at, sectors, into, .. } => self.check_transfer(at.0, sectors, into),
+            Command::Read { at, sectors, into, .. } => {
+                let mut listed = self.devices[device.index()].listed.range(at.0..at.0 + sectors.0);
+                assert_eq!(listed.next(), None, "a bad block is read: {command:?}");
+                self.check_transfer(at.0, sectors, into);
+            }
             Command::Write { at, sectors, from, .. } => {
                 self.check_writes(command);
                 self.check_transfer(at.0, sectors, from);
@@ -46,6 +52,14 @@ impl SimHost {
                 );
                 self.check_record(&record);
             }
+            Command::RecordBad { member: named, at, sectors, state, .. } => {
+                self.check_writes(command);
+                assert_eq!(named, member, "a bad block of another place");
+                match state {
+                    BlockState::Bad => {}
+                    BlockState::Good => self.check_is_durable(device, at, sectors),
+                }
+            }
             Command::Compute(_) => {}
         }
         self.check_memory(command);
@@ -54,6 +68,21 @@ impl SimHost {
     fn check_writes(&self, command: &Command) {
         assert_eq!(self.access, Access::ReadWrite, "a write to a read-only array: {command:?}");
         assert_eq!(self.array_failed, ArrayFailed::NotYet, "after the array failed: {command:?}");
+    }
+
+    /// A block is called good once what was written there is durable.
+    fn check_is_durable(&self, device: DeviceIndex, at: DeviceSector, sectors: Sectors) {
+        let Some(cache) = &self.devices[device.index()].cache else { return };
+        for write in cache.unflushed() {
+            let Written::Blocks { at: start, bytes } = &write.what else { continue };
+            let end = start + u64::try_from(bytes.len() / SECTOR).expect("fits into 64 bits");
+            assert!(
+                write.durability == Durability::Durable
+                    || end <= at.0
+                    || at.0 + sectors.0 <= *start,
+                "{sectors:?} at {at:?} are called good before they are durable"
+            );
+        }
     }
 
     fn check_transfer(&self, at: u64, sectors: Sectors, buffer: Buffer) {
@@ -130,7 +159,10 @@ pub(super) const fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> 
     match *command {
         Command::Read { into, sectors, .. } => Some((into, sectors, Use::Fills)),
         Command::Write { from, sectors, .. } => Some((from, sectors, Use::Looks)),
-        Command::Flush { .. } | Command::Record { .. } | Command::Compute(_) => None,
+        Command::Flush { .. }
+        | Command::Record { .. }
+        | Command::RecordBad { .. }
+        | Command::Compute(_) => None,
     }
 }
 

@@ -22,6 +22,10 @@ impl SimHost {
                     (device, Written::Blocks { at: at.0, bytes })
                 }
                 Command::Record { device, record, .. } => (device, Written::Metadata(record)),
+                Command::RecordBad { device, at, sectors, state, .. } => {
+                    let sectors = at.0..at.0 + sectors.0;
+                    (device, Written::List { sectors, state })
+                }
                 Command::Read { .. } | Command::Flush { .. } | Command::Compute(_) => continue,
             };
             caches[device.index()].push(what, Durability::Cached);

@@ -85,6 +85,7 @@ impl SimHost {
             Command::Write { .. }
             | Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordBad { .. }
             | Command::Compute(_) => None,
         });
         for (into, sectors) in reads.collect::<Vec<_>>() {
@@ -108,9 +109,10 @@ impl SimHost {
         assert!(now == bytes, "the memory of a write that hung was used for something else");
         let completion = match command {
             Command::Read { .. } | Command::Compute(_) => Completion::Done,
-            Command::Write { .. } | Command::Flush { .. } | Command::Record { .. } => {
-                self.execute(&command)
-            }
+            Command::Write { .. }
+            | Command::Flush { .. }
+            | Command::Record { .. }
+            | Command::RecordBad { .. } => self.execute(&command),
         };
         self.trace.push(Entry::Ended(token, completion));
         (token, completion)

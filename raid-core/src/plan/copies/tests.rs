@@ -1,6 +1,7 @@
 //! The plan for copies: every state of every copy, every source.
 
 use super::*;
+use crate::plan::Listing;
 use crate::plan::Redundancy::{InSync, Unknown};
 
 /// What a copy is to the operation: its block can be read, its member takes writes, and it was
@@ -9,11 +10,12 @@ use crate::plan::Redundancy::{InSync, Unknown};
 enum Is {
     Valid,
     Faulted,
+    Bad,
     Stale,
     Lost,
 }
 
-const STATES: [Is; 4] = [Is::Valid, Is::Faulted, Is::Stale, Is::Lost];
+const STATES: [Is; 5] = [Is::Valid, Is::Faulted, Is::Bad, Is::Stale, Is::Lost];
 
 fn judge(states: &[Is], at: Snapshot) {
     let is = |member: MemberIndex| states[member.index()];
@@ -38,7 +40,7 @@ fn judge(states: &[Is], at: Snapshot) {
     }
     // After a write one copy at least has to be valid: a copy that is being rebuilt is not, even if
     // it is written.
-    let keeps = states.iter().any(|is| matches!(is, Is::Valid | Is::Faulted));
+    let keeps = states.iter().any(|is| matches!(is, Is::Valid | Is::Faulted | Is::Bad));
     for source in [Source::Direct, Source::Staged, Source::Zeroes] {
         match plan.write(source) {
             Ok(write) => {
@@ -51,25 +53,35 @@ fn judge(states: &[Is], at: Snapshot) {
             Err(error) => assert!(!keeps && error == NoPlan::Unrecoverable),
         }
     }
-    let stale = at.unreadable.difference(at.faulted).difference(at.unwritable);
+    let unread = at.faulted.union(at.bad);
+    let stale = at.unreadable.difference(unread).difference(at.unwritable);
+    let given_up = |blocks: MemberSet| match blocks.is_empty() {
+        true => Err(NoPlan::Unrecoverable),
+        false => Ok(Plan { unserved: blocks, ..Plan::NOTHING }),
+    };
+    let listing = ChunkPlan::new(copies, Snapshot { listing: Listing::Kept, ..at });
     match (plan.rebuild(), valid) {
         (Ok(rebuild), _) if stale.is_empty() => assert_eq!(rebuild, Plan::NOTHING),
         (Ok(rebuild), Some(first)) => {
             assert_eq!((rebuild.reads, rebuild.block), (MemberSet::only(first), first));
-            assert_eq!(rebuild.writes, stale.union(at.faulted));
+            assert_eq!(rebuild.writes, stale.union(unread));
         }
         (Ok(rebuild), None) => panic!("made up: {rebuild:?}"),
         (Err(error), first) => {
             assert!(!stale.is_empty() && first.is_none() && error == NoPlan::Unrecoverable);
+            assert_eq!(listing.rebuild(), given_up(stale.union(at.bad)));
         }
     }
     match (plan.rewrite(), valid) {
         (Ok(rewrite), Some(first)) => {
             assert_eq!((rewrite.reads, rewrite.block), (MemberSet::only(first), first));
-            let others = copies.difference(at.unreadable).union(at.faulted);
+            let others = copies.difference(at.unreadable).union(unread);
             assert_eq!(rewrite.writes, others.difference(MemberSet::only(first)));
         }
-        (Err(error), None) => assert_eq!(error, NoPlan::Unrecoverable),
+        (Err(error), None) => {
+            assert_eq!(error, NoPlan::Unrecoverable);
+            assert_eq!(listing.rewrite(), given_up(unread));
+        }
         (other, _) => panic!("{other:?}"),
     }
     let whole = states.iter().all(|is| *is == Is::Valid) && states.len() > 1;
@@ -79,9 +91,10 @@ fn judge(states: &[Is], at: Snapshot) {
 #[test]
 fn every_plan_for_copies_is_right() {
     for count in 1..=4_u32 {
-        for number in 0..4_u32.pow(count) {
+        for number in 0..5_u32.pow(count) {
             let states: [Is; 4] = core::array::from_fn(|member| {
-                STATES[usize::try_from(number >> (2 * member) & 3).unwrap()]
+                let digit = number / 5_u32.pow(u32::try_from(member).unwrap()) % 5;
+                STATES[usize::try_from(digit).unwrap()]
             });
             let states = &states[..usize::try_from(count).unwrap()];
             let set = |which: fn(Is) -> bool| -> MemberSet {
@@ -98,6 +111,8 @@ fn every_plan_for_copies_is_right() {
                         unreadable: set(|is| is != Is::Valid),
                         unwritable: set(|is| is == Is::Lost),
                         faulted: set(|is| is == Is::Faulted),
+                        bad: set(|is| is == Is::Bad),
+                        listing: Listing::NotKept,
                         redundancy,
                         preferred,
                     },

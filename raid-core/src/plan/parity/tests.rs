@@ -8,6 +8,7 @@
 
 use super::*;
 use crate::geometry::{Geometry, Layout, Raid5Layout, Raid6Layout, Role, Shape};
+use crate::plan::Listing;
 use crate::plan::Redundancy::{InSync, Unknown};
 use crate::units::{DataIndex, Sectors, StripeRow};
 use raid_sim::reference::{inverse, multiply, power};
@@ -42,12 +43,14 @@ enum Is {
     Valid,
     /// Its block was found unreadable.
     Faulted,
+    /// Its block is known to be bad.
+    Bad,
     /// It is being rebuilt and not valid here.
     Stale,
     Lost,
 }
 
-const STATES: [Is; 4] = [Is::Valid, Is::Faulted, Is::Stale, Is::Lost];
+const STATES: [Is; 5] = [Is::Valid, Is::Faulted, Is::Bad, Is::Stale, Is::Lost];
 
 /// One case: a row, who is what, and the cover.
 struct Case {
@@ -77,6 +80,8 @@ impl Case {
         Snapshot {
             unreadable: self.places(|is| is != Is::Valid),
             unwritable: self.places(|is| is == Is::Lost),
+            bad: self.places(|is| is == Is::Bad),
+            listing: Listing::NotKept,
             faulted: self.places(|is| is == Is::Faulted),
             preferred: None,
             redundancy: self.redundancy,
@@ -91,6 +96,11 @@ impl Case {
             parity: self.row.parity_places(),
             at: self.snapshot(),
         }
+    }
+
+    fn plan_with_a_list(&self) -> RowPlan {
+        let at = Snapshot { listing: Listing::Kept, ..self.snapshot() };
+        RowPlan { at, ..self.plan() }
     }
 
     fn weight(&self, data: DataIndex) -> u8 {
@@ -355,15 +365,21 @@ fn judge_write(case: &Case, source: Source) {
         0 => unit(usize::from(data.0)),
         _ => ZERO,
     };
-    // What is written has to be there to be read afterwards.
-    let void = case.places(|is| matches!(is, Is::Stale | Is::Lost));
-    let kept = void.count() <= parity.count() || case.covered().intersection(void).is_empty();
-    let possible = kept
-        && case.places(|is| is == Is::Lost).count() <= parity.count()
-        && live.into_iter().all(|place| {
+    let can_be_made = |places: MemberSet| {
+        places.into_iter().all(|place| {
             let role = case.row.role(place).unwrap();
             case.can_be_known(case.parity(role, uncovered))
-        });
+        })
+    };
+    // What is written has to be there to be read afterwards.
+    let bad = case.places(|is| is == Is::Bad);
+    let void = case.places(|is| matches!(is, Is::Stale | Is::Lost));
+    let void = void.union(bad.difference(case.covered().union(live)));
+    let kept = void.count() <= parity.count() || case.covered().intersection(void).is_empty();
+    // Parity that is bad may stay so where it cannot be made.
+    let live = if can_be_made(live) { live } else { live.difference(bad) };
+    let possible =
+        kept && case.places(|is| is == Is::Lost).count() <= parity.count() && can_be_made(live);
     let Ok(plan) = planned else {
         assert!(!possible, "this write could be done");
         return;
@@ -415,7 +431,8 @@ fn judge_check(case: &Case) {
             assert_eq!(plan.reads, MemberSet::first(case.row.members()));
         }
         Err(error) => {
-            let unreadable = |member: MemberIndex| case.states[member.index()] == Is::Faulted;
+            let unreadable =
+                |member: MemberIndex| matches!(case.states[member.index()], Is::Faulted | Is::Bad);
             let other = |member: MemberIndex| {
                 !unreadable(member) && case.states[member.index()] != Is::Valid
             };
@@ -434,9 +451,11 @@ fn judge_rebuild(case: &Case) {
         Role::Data(number) => data(number),
         role @ (Role::P | Role::Q) => case.parity(role, data),
     };
-    let targets = case.places(|is| matches!(is, Is::Stale | Is::Faulted));
+    let targets = case.places(|is| matches!(is, Is::Stale | Is::Faulted | Is::Bad));
     let stale = case.places(|is| is == Is::Stale);
     let Ok(plan) = case.plan().rebuild() else {
+        let bad = case.places(|is| matches!(is, Is::Stale | Is::Bad));
+        assert_eq!(case.plan_with_a_list().rebuild(), Ok(given_up(bad)));
         let known = targets.into_iter().all(|member| case.can_be_known(wanted(member)));
         assert!(!stale.is_empty() && !known, "this row could be rebuilt");
         return;
@@ -452,12 +471,21 @@ fn judge_rebuild(case: &Case) {
     }
 }
 
+/// Nothing is to be done but to put these blocks on the list.
+fn given_up(blocks: MemberSet) -> Plan {
+    Plan { unserved: blocks, ..Plan::NOTHING }
+}
+
 fn judge_rewrite(case: &Case) {
     let data = |data: DataIndex| unit(usize::from(data.0));
     let live = case.row.parity_places().difference(case.snapshot().unwritable);
     let known =
         case.row.data_places().into_iter().all(|member| case.can_be_known(case.old(member)));
     let Ok(plan) = case.plan().rewrite() else {
+        let unread = case.places(|is| matches!(is, Is::Faulted | Is::Bad));
+        let bad = if case.redundancy == InSync { unread } else { unread.union(live) };
+        let expected = if bad.is_empty() { Err(NoPlan::Unrecoverable) } else { Ok(given_up(bad)) };
+        assert_eq!(case.plan_with_a_list().rewrite(), expected);
         assert!(!live.is_empty() && !known, "this row could be rewritten");
         return;
     };
@@ -470,7 +498,7 @@ fn judge_rewrite(case: &Case) {
     for member in plan.writes {
         match case.row.role(member).unwrap() {
             Role::Data(number) => {
-                assert_eq!(case.states[member.index()], Is::Faulted);
+                assert!(matches!(case.states[member.index()], Is::Faulted | Is::Bad));
                 assert_eq!(buffers.after(member), data(number));
             }
             role @ (Role::P | Role::Q) => {
@@ -488,9 +516,10 @@ fn every_case(layout: Layout, members: u8, row: u64) -> u64 {
     let Ok(Geometry::Parity(geometry)) = Geometry::new(shape) else { panic!("a shape of parity") };
     let row = geometry.row(StripeRow(row));
     let mut cases = 0;
-    for number in 0..4_u32.pow(u32::from(members)) {
+    for number in 0..5_u32.pow(u32::from(members)) {
         let states = core::array::from_fn(|member| {
-            STATES[usize::try_from(number >> (2 * member) & 3).unwrap()]
+            let digit = number / 5_u32.pow(u32::try_from(member).unwrap()) % 5;
+            STATES[usize::try_from(digit).unwrap()]
         });
         for cover in 1..1_u8 << row.data_members() {
             for redundancy in [InSync, Unknown] {
@@ -520,7 +549,7 @@ const LEFT6: Layout = Layout::Raid6(Raid6Layout::LeftSymmetric);
 #[test]
 fn every_plan_for_one_parity_is_right() {
     let cases = every_case(LEFT, 3, 0) + every_case(LEFT, 4, 1) + every_case(LEFT, 5, 3);
-    assert_eq!(cases + every_case(Layout::Raid4, 4, 0), 236_032);
+    assert_eq!(cases + every_case(Layout::Raid4, 4, 0), 690_000);
 }
 
 #[test]
@@ -528,5 +557,5 @@ fn every_plan_for_two_parities_is_right() {
     let cases = every_case(LEFT6, 4, 0) + every_case(LEFT6, 5, 2);
     let others = every_case(Layout::Raid6(Raid6Layout::RightAsymmetric), 5, 4)
         + every_case(Layout::Raid6(Raid6Layout::DdfNContinue), 5, 1);
-    assert_eq!(cases + others, 280_576);
+    assert_eq!(cases + others, 850_000);
 }
