@@ -15,7 +15,9 @@ pub struct Setup<'s> {
     pub seats: &'s [Option<Seat>],
     /// Up to where parity and copies agree with the data, says the metadata.
     pub consistency: Consistency,
-    /// The event count of the metadata.
+    /// The event count of the metadata. All members have to bear it: one that is a record behind,
+    /// because a crash came between, gets that record first and is flushed, or a second crash would
+    /// leave it two behind, and out.
     pub events: u64,
     /// Length of a lane: a multiple of 4 KiB, up to 1 MiB.
     pub lane: Sectors,

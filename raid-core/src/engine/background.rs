@@ -221,7 +221,10 @@ impl Engine<'_> {
         };
         let report = walk.report;
         match (self.array.fate(), self.record_end(&walk, end)) {
-            (Fate::Serving, Some(until)) => self.pass = Pass::Settle(Settle { report, end, until }),
+            (Fate::Serving, Some(until)) => {
+                let rebuilt = walk.course.rebuilding;
+                self.pass = Pass::Settle(Settle { report, end, rebuilt, until });
+            }
             (Fate::Serving | Fate::Failed, _) => self.conclude(report, end, host),
         }
         Stepped::Moved
@@ -242,18 +245,22 @@ impl Engine<'_> {
     }
 
     fn step_settle(&mut self, settle: Settle, host: &mut impl Host) -> Stepped {
-        let Settle { report, end, until } = settle;
-        match self.array.fate() {
-            Fate::Failed => {
-                let end = match end {
-                    PassEnd::Finished => PassEnd::Halted(Halt::Stopped(StopReason::ArrayFailed)),
-                    PassEnd::Halted(_) => end,
-                };
-                self.conclude(report, end, host);
+        let Settle { report, end, rebuilt, until } = settle;
+        let failed = match self.array.fate() {
+            Fate::Failed => Some(StopReason::ArrayFailed),
+            Fate::Serving if self.array.recorded() < until => return Stepped::Nothing,
+            // The members that it was for may have failed over its record.
+            Fate::Serving => {
+                let lost = rebuilt.difference(self.array.absent()).is_empty();
+                let lost = lost && report.kind == PassKind::Recovery;
+                lost.then_some(StopReason::TargetLost)
             }
-            Fate::Serving if self.array.recorded() >= until => self.conclude(report, end, host),
-            Fate::Serving => return Stepped::Nothing,
-        }
+        };
+        let end = match (end, failed) {
+            (PassEnd::Finished, Some(reason)) => PassEnd::Halted(Halt::Stopped(reason)),
+            (PassEnd::Finished, None) | (PassEnd::Halted(_), _) => end,
+        };
+        self.conclude(report, end, host);
         Stepped::Moved
     }
 

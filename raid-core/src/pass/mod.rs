@@ -91,7 +91,7 @@ pub enum StopReason {
     MemberLost,
     /// A block cannot be read and not be reconstructed. The array's fate there.
     Unrecoverable {
-        /// Where on the members the row or chunk starts.
+        /// The position of the pass, in the measure of [`PassReport::position`].
         at: Sectors,
     },
     /// A device called a command malformed or unsupported. The host's to mend.
@@ -106,7 +106,11 @@ impl core::fmt::Display for StopReason {
             Self::TargetLost => f.write_str("the member that was being rebuilt is lost"),
             Self::MemberLost => f.write_str("a member was lost"),
             Self::Unrecoverable { at } => {
-                write!(f, "sector {} of the members cannot be read and not be reconstructed", at.0)
+                write!(
+                    f,
+                    "what lies at sector {} of the pass can neither be read nor reconstructed",
+                    at.0
+                )
             }
             Self::Rejected => f.write_str("a device refused a command"),
             Self::ArrayFailed => f.write_str("the array has failed"),
@@ -191,6 +195,8 @@ pub(crate) struct Drain {
 pub(crate) struct Settle {
     pub(crate) report: PassReport,
     pub(crate) end: PassEnd,
+    /// Members that it rebuilt.
+    pub(crate) rebuilt: MemberSet,
     pub(crate) until: Generation,
 }
 

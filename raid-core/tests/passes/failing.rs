@@ -267,3 +267,34 @@ fn nothing_is_made_from_a_row_that_the_failure_of_the_array_has_torn() {
     }
     assert!(refused > 0);
 }
+
+#[test]
+fn a_recovery_whose_member_fails_over_the_last_record_has_not_finished() {
+    let whole = arrays::blueprint(Layout::Raid5(Raid5Layout::LeftSymmetric), 4);
+    let content = arrays::content(&whole, 1);
+    let (mut finished, mut lost) = (0, 0);
+    for actions in [&[Action::Record], &[Action::Flush]] {
+        for before in 0..24 {
+            let mut devices = whole.devices(&content);
+            arrays::spoil(&mut devices, &[1], 0);
+            let rule = Rule::on(actions, Fault::Gone);
+            devices[1].rules.push(rule.skipping(before));
+            let blueprint = arrays::rebuilding(whole.clone(), &[1], 0);
+            let mut lent = Lent::to(&blueprint);
+            let mut sim = Sim::made(&blueprint, &mut lent, devices);
+            let (_, end) = sim.pass(PassKind::Recovery);
+            match sim.engine.member_state(MemberIndex(1)) {
+                MemberState::InSync => {
+                    assert_eq!(end, PassEnd::Finished);
+                    finished += 1;
+                }
+                state => {
+                    let reason = PassEnd::Halted(Halt::Stopped(StopReason::TargetLost));
+                    assert_eq!((state, end), (MemberState::Failed, reason), "{actions:?} {before}");
+                    lost += 1;
+                }
+            }
+        }
+    }
+    assert!(finished > 0 && lost > 0);
+}
