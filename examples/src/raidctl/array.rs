@@ -3,18 +3,21 @@
 pub(crate) mod newcomers;
 mod refusal;
 
+use crate::bad_blocks;
 use crate::cli::Absence;
 use crate::exit::{Error, warn};
 use crate::images::{Image, Purpose, open_all};
 use crate::superblocks::{Found, Unusable, find};
 use raid_core::blocking::{self, BlockDevice, Keeper as _, MdKeeper, MdSeat, MdSeats, Parts};
-use raid_core::engine::{self, Access, Dirty, Fate, Memory, RequestSlot, SetupError, Slot};
+use raid_core::engine::{
+    self, Access, BadBlock, Dirty, Fate, Memory, RequestSlot, SetupError, Slot,
+};
 use raid_core::geometry::Geometry;
 use raid_core::host::Event;
 use raid_core::limits::{LANE_SECTORS_MAX, MEMBERS_MAX};
 use raid_core::md::{
-    Assembly, BadBlocks, CANDIDATES_MAX, Candidate, DeviceFlags, DeviceRole, LeftOut, Superblock,
-    Timestamp, WriteLog, assemble,
+    Assembly, BAD_BLOCKS_MAX, CANDIDATES_MAX, Candidate, DeviceFlags, DeviceRole, LeftOut,
+    Superblock, Timestamp, WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Record;
@@ -113,7 +116,7 @@ impl Assembled {
     pub(crate) fn into_readable(self, dirty: Dirty) -> Result<Workshop<Image>, Error> {
         self.can_be_served(dirty)?;
         self.say_what_is_left_out();
-        Ok(Workshop::of(&self.assembly, &self.superblocks, self.images))
+        self.into_workshop()
     }
 
     /// The array's memory and devices, if it may be written.
@@ -140,7 +143,33 @@ impl Assembled {
         }
         self.say_what_is_left_out();
         self.finish_last_record()?;
-        Ok(Workshop::of(&self.assembly, &self.superblocks, self.images))
+        self.into_workshop()
+    }
+
+    fn into_workshop(self) -> Result<Workshop<Image>, Error> {
+        let bad_blocks = self.bad_blocks()?;
+        let workshop = Workshop::of(&self.assembly, &self.superblocks, self.images);
+        Ok(Workshop { bad_blocks, ..workshop })
+    }
+
+    /// What is known to be bad of the members, and room for as much as their logs can hold.
+    fn bad_blocks(&self) -> Result<Vec<BadBlock>, Error> {
+        let mut bad_blocks = Vec::new();
+        for (seat, place) in self.assembly.places.iter().zip(0..=u8::MAX) {
+            let Some(seat) = seat else { continue };
+            let device = seat.device.index();
+            let (known, image) = (self.superblocks.get(device), self.images.get(device));
+            let (Some(known), Some(image)) = (known, image) else { continue };
+            let ranges = bad_blocks::read(image, known);
+            let ranges = ranges.map_err(|error| refusal::bad_blocks(image.path(), &error))?;
+            let ranges = ranges.into_iter();
+            let ranges =
+                ranges.filter_map(|range| bad_blocks::of_member(range, MemberIndex(place), known));
+            bad_blocks.extend(ranges);
+        }
+        let room = BAD_BLOCKS_MAX.saturating_mul(self.assembly.places.len());
+        bad_blocks.resize(room.max(bad_blocks.len()), BadBlock::FREE);
+        Ok(bad_blocks)
     }
 
     /// Gives the last record to members that a crash kept it from. They are trusted with one record missed; the
@@ -175,12 +204,6 @@ impl Assembled {
     }
 
     fn can_be_served(&self, dirty: Dirty) -> Result<(), Error> {
-        for seat in self.assembly.places.iter().flatten() {
-            match seat.bad_blocks {
-                BadBlocks::None => {}
-                BadBlocks::Listed => return Err(refusal::bad_blocks(self.path(seat.device))),
-            }
-        }
         match self.fate()? {
             Fate::Serving => {}
             Fate::Failed => return Err(refusal::too_few(self)),
@@ -231,6 +254,7 @@ pub(crate) struct Workshop<D> {
     slots: Vec<Slot>,
     requests: Vec<RequestSlot>,
     lanes: Vec<u8>,
+    bad_blocks: Vec<BadBlock>,
 }
 
 /// Whether copies are read from a device like from any other.
@@ -289,6 +313,7 @@ impl<D: BlockDevice> Workshop<D> {
             slots: vec![Slot::FREE; SLOTS],
             requests: vec![RequestSlot::FREE; 1],
             lanes: Vec::new(),
+            bad_blocks: Vec::new(),
         }
     }
 
@@ -324,6 +349,7 @@ impl<D: BlockDevice> Workshop<D> {
         };
         let memory = Memory {
             background: BACKGROUND_SLOTS,
+            bad_blocks: &mut self.bad_blocks,
             ..Memory::new(&mut self.slots, &mut self.requests)
         };
         Ok((Array::new(&setup, memory, parts)?, events))
@@ -346,6 +372,7 @@ impl<D: BlockDevice> Workshop<D> {
             slots: self.slots,
             requests: self.requests,
             lanes: self.lanes,
+            bad_blocks: self.bad_blocks,
         }
     }
 

@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod array;
+mod bad_blocks;
 mod cli;
 mod commands;
 mod exit;

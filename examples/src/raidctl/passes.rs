@@ -70,7 +70,15 @@ pub(crate) fn run(array: &mut Array<'_, Image>, job: &Job<'_>) -> Result<Ended, 
         (Err(failure), _) => return Err(failed(&job.what, &failure)),
     };
     settled.map_err(|error| Error::engine("mark the array clean", &error))?;
-    Ok(ended)
+    match ended.report().lost {
+        Sectors::ZERO => Ok(ended),
+        lost => Err(Error::Lost(format!(
+            "{}: {} bytes of the members cannot be reconstructed and are on the bad-block log now; write what belongs \
+             there anew",
+            job.what,
+            bytes(lost)
+        ))),
+    }
 }
 
 /// How far a parked pass is, and how to go on.

@@ -4,7 +4,7 @@ use crate::images::Image;
 use crate::signatures::Found as Signature;
 use core::hash::{BuildHasher, Hasher};
 use raid_core::md::{Block, Minor, SUPERBLOCK_BYTES, Superblock, SuperblockError};
-use raid_core::units::DeviceSector;
+use raid_core::units::{DeviceSector, Sectors};
 use std::hash::RandomState;
 use std::io;
 
@@ -48,6 +48,15 @@ fn look(image: &Image, at: DeviceSector) -> Result<Box<Found>, Unusable> {
     image.read_at(at, &mut block).map_err(Unusable::Read)?;
     let superblock = Superblock::parse(&block, at).map_err(Unusable::Superblock)?;
     Ok(Box::new(Found { superblock, block }))
+}
+
+/// A page of which only the first sectors count.
+pub(crate) fn read_page(image: &Image, at: DeviceSector, length: Sectors) -> io::Result<Block> {
+    let mut block = [0; SUPERBLOCK_BYTES];
+    let bytes = length.memory_bytes().map_or(SUPERBLOCK_BYTES, |bytes| bytes.min(SUPERBLOCK_BYTES));
+    let (used, _) = block.split_at_mut_checked(bytes).unwrap_or_default();
+    image.read_at(at, used)?;
+    Ok(block)
 }
 
 /// The first error that is more than "nothing here".

@@ -137,9 +137,8 @@ fn survives(array: &Array) {
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     const FEATURES: usize = 0x08;
-    // A bad-block log with entries, a reshape, a journal, partial parity logs, a cluster's bitmap.
+    // A reshape, a journal, partial parity logs, a cluster's bitmap.
     let cases = [
-        (8, "bad-block log"),
         (4, "reshape"),
         (512, "journal"),
         (1024, "partial parity log"),
@@ -159,6 +158,12 @@ fn what_is_not_supported_is_refused_by_name() {
             let refused = run_with(&arguments, &array.images, b"new").says_no(3..=3);
             assert!(refused.stderr.contains(name), "{}", refused.stderr);
         }
+    }
+    // A bad-block log where there is none: what is bad is not known.
+    set(8);
+    for arguments in [["read"], ["check"], ["write"]] {
+        let refused = run_with(&arguments, &array.images, b"new").says_no(2..=2);
+        assert!(refused.stderr.contains("corrupt bad-block log"), "{}", refused.stderr);
     }
     // Reading needs no bitmap, writing would have to keep it up.
     set(1);

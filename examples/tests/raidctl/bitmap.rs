@@ -1,8 +1,8 @@
 //! Write-intent bitmaps and bad-block logs that the kernel wrote: `examine` says of them what mdadm says.
 
-use crate::array::{Array, Fixture, bitmaps, find};
+use crate::array::{Array, Fixture, bitmaps, find, md5};
 use crate::superblocks;
-use crate::tool::run;
+use crate::tool::{run, run_with};
 use serde_json::Value;
 use std::fs;
 use std::fs::OpenOptions;
@@ -104,6 +104,90 @@ fn bad_blocks_are_what_mdadm_says() {
         ),
         "{text}"
     );
+}
+
+/// Sectors of a member that its log calls bad: the first, and how many.
+fn bad(member: &Value) -> Vec<(u64, u64)> {
+    let ranges = member["bad_blocks"].as_array().unwrap().iter();
+    let number = |range: &Value, name: &str| range[name].as_u64().unwrap();
+    ranges.map(|range| (number(range, "sector"), number(range, "sectors"))).collect()
+}
+
+/// Overwrites what the logs call bad: nobody may miss it.
+fn spoil(array: &Array) -> usize {
+    let mut spoilt = 0;
+    for (member, image) in examine(array).iter().zip(&array.images) {
+        let file = OpenOptions::new().write(true).open(image).unwrap();
+        for (start, sectors) in bad(member) {
+            let garbage = vec![0xA5; usize::try_from(sectors).unwrap() * 512];
+            file.write_all_at(&garbage, start * 512).unwrap();
+            spoilt += garbage.len();
+        }
+    }
+    spoilt
+}
+
+#[test]
+fn what_the_kernel_called_bad_is_not_read_and_a_write_makes_it_good() {
+    let (fixture, array) = fixture("bad-blocks-r5");
+    assert!(spoil(&array) > 100 * 512);
+    let content = run(&["read"], &array.images).succeeds().stdout;
+    assert_eq!(md5(&content), fixture.md5);
+
+    let other: Vec<u8> = content.iter().map(|byte| !byte).collect();
+    run_with(&["write"], &array.images, &other).succeeds();
+    for member in examine(&array) {
+        assert_eq!(bad(&member), [], "it was written, and is good");
+        assert_eq!(member["feature_map"].as_u64().unwrap() & 8, 0, "Linux need not look");
+    }
+    assert!(run(&["read"], &array.images).succeeds().stdout == other);
+    run(&["check"], &array.images).succeeds();
+    for lost in 0..fixture.members {
+        let others = array.without(&[lost]);
+        assert!(run(&["read"], &others).ends_well().stdout == other, "{lost}");
+    }
+}
+
+#[test]
+fn what_a_rebuild_cannot_make_is_on_the_log_of_the_new_member_and_is_named() {
+    let (_, array) = fixture("bad-blocks-r5");
+    spoil(&array);
+    let right = fs::read(&array.images[0]).unwrap();
+    let content = run(&["read"], &array.images).succeeds().stdout;
+    let new = array.images[0].with_extension("new");
+    fs::write(&new, vec![0; right.len()]).unwrap();
+    let new_name = new.to_str().unwrap();
+    let rebuilt = run(&["rebuild", "--new", new_name, "--degraded"], &array.without(&[0]));
+    assert_eq!(rebuilt.code, 4, "{}", rebuilt.stderr);
+    assert!(rebuilt.stderr.contains("cannot be reconstructed"), "{}", rebuilt.stderr);
+    let images = [&new, &array.images[1], &array.images[2]];
+    let members = run(&["examine", "--json"], &images).succeeds().json();
+    let lost = bad(&members[0]);
+    let offset = |member: &Value| member["data_offset"].as_u64().unwrap();
+    let sources = [&members[1], &members[2]];
+    let wanted: u64 = sources.iter().flat_map(|source| bad(source)).map(|(_, count)| count).sum();
+    assert_eq!(lost.iter().map(|(_, count)| count).sum::<u64>(), wanted, "{lost:?}");
+    for (start, sectors) in &lost {
+        assert!(rebuilt.stderr.contains(&format!("{sectors} sectors at {start}")), "{start}");
+    }
+    // What is read is right, and what is lost is an error that names it.
+    let read = run(&["read"], &images);
+    assert_eq!(read.code, 4, "{}", read.stderr);
+    let bytes = fs::read(&new).unwrap();
+    let (old, new) = (offset(&examine(&array)[0]), offset(&members[0]));
+    for sector in 0..1024 {
+        let is_lost = lost.iter().any(|(at, count)| (*at..at + count).contains(&(new + sector)));
+        let at = |offset: u64| usize::try_from((offset + sector) * 512).unwrap();
+        let same = bytes[at(new)..][..512] == right[at(old)..][..512];
+        assert!(is_lost || same, "sector {sector}");
+    }
+    // All of it, written anew, is there again, and the logs are empty.
+    run_with(&["write"], &images, &content).succeeds();
+    assert!(run(&["read"], &images).succeeds().stdout == content);
+    for member in run(&["examine", "--json"], &images).succeeds().json().as_array().unwrap() {
+        assert_eq!(bad(member), []);
+    }
+    run(&["check"], &images).succeeds();
 }
 
 #[test]

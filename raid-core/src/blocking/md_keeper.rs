@@ -1,11 +1,14 @@
 //! Keeps metadata in Linux md superblocks.
 
 use super::device::{BlockDevice, Keeper};
-use crate::host::{Durability, Event, Fault};
+use crate::host::{BlockState, Durability, Event, Fault};
 use crate::limits::MEMBERS_MAX;
-use crate::md::{SUPERBLOCK_BYTES, Superblock, Timestamp};
+use crate::md::{
+    Area, BAD_BLOCKS_MAX, BadBlockEntry, BadBlockList, BadBlockRange, BadBlocks, Block,
+    SUPERBLOCK_BYTES, Superblock, Timestamp,
+};
 use crate::metadata::Record;
-use crate::units::{DeviceSector, MemberIndex};
+use crate::units::{DeviceSector, MemberIndex, Sectors};
 
 /// A member's superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub struct MdSeat {
 pub type MdSeats = [Option<MdSeat>; MEMBERS_MAX];
 
 /// Keeps metadata in Linux md superblocks: reads a member's, changes what the record says, writes
-/// it back.
+/// it back. Where a member has a bad-block log, it keeps that as well.
 #[derive(Debug)]
 pub struct MdKeeper<C, N> {
     seats: MdSeats,
@@ -43,6 +46,21 @@ impl<C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<C, N> {
             *place = Some(seat);
         }
     }
+
+    /// A member's superblock as it is on its device, and where.
+    fn superblock<D: BlockDevice>(
+        &self,
+        member: MemberIndex,
+        device: &mut D,
+        block: &mut Block,
+    ) -> Result<(DeviceSector, Superblock), Fault> {
+        let seat = self.seats.get(member.index()).copied().flatten();
+        let at = seat.ok_or(Fault::InvalidRequest)?.superblock;
+        device.read(at, block)?;
+        // What cannot be read back as a superblock is not one to write over.
+        let superblock = Superblock::parse(block, at).map_err(|_| Fault::Integrity)?;
+        Ok((at, superblock))
+    }
 }
 
 impl<D, C, N> Keeper<D> for MdKeeper<C, N>
@@ -57,12 +75,8 @@ where
         device: &mut D,
         record: &Record,
     ) -> Result<(), Fault> {
-        let at = self.seats.get(member.index()).copied().flatten().ok_or(Fault::InvalidRequest)?;
         let mut block = [0; SUPERBLOCK_BYTES];
-        device.read(at.superblock, &mut block)?;
-        // What cannot be read back as a superblock is not one to write over.
-        let mut superblock =
-            Superblock::parse(&block, at.superblock).map_err(|_| Fault::Integrity)?;
+        let (at, mut superblock) = self.superblock(member, device, &mut block)?;
         for (seat, place) in self.seats.iter().zip(0..=u8::MAX) {
             match seat {
                 Some(seat) if !record.failed.contains(MemberIndex(place)) => {
@@ -73,10 +87,60 @@ where
         }
         superblock.apply(record, (self.clock)());
         superblock.encode(&mut block);
-        device.write(at.superblock, &block, Durability::Durable)
+        device.write(at, &block, Durability::Durable)
+    }
+
+    fn record_bad(
+        &mut self,
+        member: MemberIndex,
+        device: &mut D,
+        at: DeviceSector,
+        sectors: Sectors,
+        state: BlockState,
+    ) -> Result<(), Fault> {
+        let mut block = [0; SUPERBLOCK_BYTES];
+        let (superblock_at, mut superblock) = self.superblock(member, device, &mut block)?;
+        let Ok(Some(area)) = superblock.bad_block_area() else { return Err(Fault::Unsupported) };
+        let mut log = [0; SUPERBLOCK_BYTES];
+        let mut memory = [BadBlockEntry::EMPTY; BAD_BLOCKS_MAX];
+        let mut list = match superblock.bad_block_log.entries {
+            // Whatever lies there means nothing.
+            BadBlocks::None => BadBlockList::new(&superblock.bad_block_log, &mut memory),
+            BadBlocks::Listed => {
+                device.read(area.start, log_of(&mut log, area)?)?;
+                BadBlockList::decode(&superblock.bad_block_log, &log, &mut memory)
+                    .map_err(|_| Fault::Integrity)?
+            }
+        };
+        let range = BadBlockRange { start: at, length: sectors };
+        let changed = match state {
+            BlockState::Bad => list.add(range),
+            BlockState::Good => list.clear(range),
+        };
+        changed.map_err(|_| Fault::Unsupported)?;
+        list.encode(&mut log);
+        // Linux reads the log where the superblock says that it has entries: it has to have them
+        // first.
+        device.write(area.start, log_of(&mut log, area)?, Durability::Durable)?;
+        if superblock.bad_block_log.entries != list.listed() {
+            superblock.bad_block_log.entries = list.listed();
+            superblock.encode(&mut block);
+            device.write(superblock_at, &block, Durability::Durable)?;
+        }
+        match (state, list.overlaps(range)) {
+            // The log counts in units of which only a part was written.
+            (BlockState::Good, Some(_)) => Err(Fault::Unsupported),
+            (BlockState::Good, None) | (BlockState::Bad, _) => Ok(()),
+        }
     }
 
     fn note(&mut self, event: Event) {
         (self.notify)(event);
     }
+}
+
+/// The sectors of a block that are the log.
+fn log_of(block: &mut Block, area: Area) -> Result<&mut [u8], Fault> {
+    let bytes = area.length.memory_bytes().ok_or(Fault::InvalidRequest)?;
+    block.get_mut(..bytes).ok_or(Fault::InvalidRequest)
 }

@@ -378,7 +378,11 @@ impl Engine<'_> {
             }
             (Outcome::Done { .. }, _) => next,
             (Outcome::GivenUp { bad }, _) => {
-                count(&mut walk.report.bad, bad);
+                count(&mut walk.report.lost, bad);
+                next
+            }
+            (Outcome::Unwritten { bad }, _) => {
+                count(&mut walk.report.unwritten, bad);
                 next
             }
             (Outcome::Failed(Trouble::Unrecoverable), _) => {

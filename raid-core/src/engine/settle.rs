@@ -75,8 +75,8 @@ impl Engine<'_> {
 
     fn account(&mut self, work: &Work, request: RequestId, outcome: Outcome, host: &mut impl Host) {
         let failure = match outcome {
-            // Only passes look for wrong blocks, and give some up.
-            Outcome::Located(_) | Outcome::GivenUp { .. } => None,
+            // Only passes look for wrong blocks, and end so.
+            Outcome::Located(_) | Outcome::GivenUp { .. } | Outcome::Unwritten { .. } => None,
             Outcome::Done { unserved } if unserved.is_empty() => None,
             Outcome::Done { unserved } => self.name_lost(work, request, unserved, host),
             Outcome::Compared { mismatched_units } => {
@@ -162,6 +162,7 @@ fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
     match outcome {
         Outcome::Done { .. }
         | Outcome::GivenUp { .. }
+        | Outcome::Unwritten { .. }
         | Outcome::Compared { .. }
         | Outcome::Located(_)
         | Outcome::Failed(Trouble::Unrecoverable | Trouble::NotCompared) => work.next_piece(),

@@ -114,7 +114,8 @@ impl Superblock {
             replacement: Replacement::No,
             corrected_reads: own.corrected_reads,
             device_flags: own.device_flags,
-            bad_block_log: own.bad_block_log,
+            // Nothing on it counts, so nothing is bad either.
+            bad_block_log: BadBlockLog { entries: BadBlocks::None, ..own.bad_block_log },
             ..self.clone()
         })
     }

@@ -77,9 +77,11 @@ pub struct PassReport {
     pub ambiguous: Sectors,
     /// Sectors of rows that a check or repair could not read and so did not compare.
     pub unread: Sectors,
-    /// Sectors of members that the pass could not make or not write, of all members together. They
-    /// are on the list of bad blocks.
-    pub bad: Sectors,
+    /// Sectors of members, of all together, that cannot be made: more is lost there than the
+    /// redundancy makes up for. They are on the list of bad blocks.
+    pub lost: Sectors,
+    /// Sectors of members that could be made, but took no write. They are on that list as well.
+    pub unwritten: Sectors,
 }
 
 /// Why a pass stopped.

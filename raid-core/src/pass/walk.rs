@@ -55,7 +55,8 @@ impl Walk {
             mended: Sectors::ZERO,
             ambiguous: Sectors::ZERO,
             unread: Sectors::ZERO,
-            bad: Sectors::ZERO,
+            lost: Sectors::ZERO,
+            unwritten: Sectors::ZERO,
         };
         Self { course, report, front: Front::At(start), failed_at: None, recorded: start }
     }

@@ -140,7 +140,7 @@ pub(super) fn finish<H: Host>(
         (Operation::Sync(_), _) if ports.array.fate() == Fate::Failed => {
             Outcome::Failed(Trouble::ArrayFailed)
         }
-        (Operation::Sync(_), _) if bad > Sectors::ZERO => Outcome::GivenUp { bad },
+        (Operation::Sync(_), _) if bad > Sectors::ZERO => Outcome::Unwritten { bad },
         (Operation::Read(_) | Operation::Sync(_), _)
         | (Operation::Check | Operation::Write(..), Standing::Kept) => {
             Outcome::Done { unserved: plan.unserved }

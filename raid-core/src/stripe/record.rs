@@ -29,6 +29,7 @@ impl Ending {
                 work,
                 Outcome::Done { .. }
                 | Outcome::GivenUp { .. }
+                | Outcome::Unwritten { .. }
                 | Outcome::Compared { .. }
                 | Outcome::Located(_),
             ) => Self::Work(work, Outcome::Failed(trouble)),

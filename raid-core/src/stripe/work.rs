@@ -38,9 +38,10 @@ pub(crate) enum Piece {
 pub(crate) enum Outcome {
     /// Done, but for these covered blocks of a read.
     Done { unserved: MemberSet },
-    /// A pass has done what can be done: so many sectors of members are on the list of bad blocks
-    /// instead.
+    /// A pass cannot make so many sectors of members. They are on the list of bad blocks.
     GivenUp { bad: Sectors },
+    /// Done for a pass, but so many sectors of members take no write. They are on the list as well.
+    Unwritten { bad: Sectors },
     /// Compared.
     Compared { mismatched_units: u32 },
     /// Looked for the one block that is wrong.

@@ -44,7 +44,7 @@ fn a_recovery_over_blocks_that_cannot_be_read_lists_what_it_cannot_make_and_ends
             arrays::assert_nobody_is_lost(&sim);
             let listed = arrays::listed(&sim);
             assert_eq!(arrays::found_bad(&sim), listed, "each range is reported");
-            assert_eq!(report.bad.0, listed.iter().map(|(.., sectors)| sectors).sum::<u64>());
+            assert_eq!(report.lost.0, listed.iter().map(|(.., sectors)| sectors).sum::<u64>());
             assert!(listed.iter().all(|(member, ..)| *member == target), "{layout:?}: {listed:?}");
             assert!(!listed.is_empty() || !makes(&blueprint, target), "{layout:?}, {target}");
             // Nothing that can be read is made up, now and after a restart.
@@ -99,7 +99,8 @@ fn a_unit_of_a_new_member_that_takes_no_write_is_listed_and_the_recovery_goes_on
             let mut lent = Lent::to(&damaged);
             let mut sim = Sim::made(&damaged, &mut lent, devices);
             let (report, end) = sim.pass(PassKind::Recovery);
-            assert_eq!((end, report.bad), (PassEnd::Finished, Sectors(UNIT)), "{layout:?}");
+            assert_eq!((end, report.unwritten), (PassEnd::Finished, Sectors(UNIT)), "{layout:?}");
+            assert_eq!(report.lost, Sectors(0));
             assert_eq!(arrays::listed(&sim), [(target, CHUNK + UNIT, UNIT)]);
             assert_eq!(arrays::found_bad(&sim), [(target, CHUNK + UNIT, UNIT)]);
             arrays::assert_nobody_is_lost(&sim);
@@ -133,7 +134,7 @@ fn a_resync_over_data_that_cannot_be_read_lists_it_with_its_parity_and_goes_on()
             let mut bad: Vec<_> = bad.map(|member| (member.0, CHUNK + UNIT, UNIT)).collect();
             bad.sort_unstable();
             assert_eq!(arrays::listed(&sim), bad, "{layout:?}, {data:?}");
-            assert_eq!(report.bad.0, UNIT * u64::try_from(bad.len()).unwrap());
+            assert_eq!(report.lost.0, UNIT * u64::try_from(bad.len()).unwrap());
             assert!(sim.request(Wish::MarkClean).result.is_ok());
             let record = sim.host.devices[0].durable.unwrap();
             assert_eq!(record.consistency, Consistency::Clean);
@@ -146,7 +147,7 @@ fn a_resync_over_data_that_cannot_be_read_lists_it_with_its_parity_and_goes_on()
             let mut lent = Lent::to(&blueprint);
             let mut sim = Sim::made(&blueprint, &mut lent, devices);
             let (again, end) = sim.pass(PassKind::Resync);
-            assert_eq!((end, again.bad), (PassEnd::Finished, report.bad));
+            assert_eq!((end, again.lost), (PassEnd::Finished, report.lost));
             assert_eq!(arrays::found_bad(&sim), [], "that was known");
             // Its block, written again, brings the parity with it.
             let at = lost[0];
@@ -178,7 +179,7 @@ fn a_resync_of_copies_that_nobody_can_read_lists_them_all_and_goes_on() {
         let mut sim = Sim::made(&blueprint, &mut lent, devices);
         let (report, end) = sim.pass(PassKind::Resync);
         assert_eq!(end, PassEnd::Finished, "{layout:?}");
-        assert_eq!(report.bad.0, UNIT * u64::from(copies.count()));
+        assert_eq!(report.lost.0, UNIT * u64::from(copies.count()));
         assert_eq!(arrays::listed(&sim).len(), usize::try_from(copies.count()).unwrap());
         let lost = arrays::lost_units(&mut sim, &content);
         assert_eq!(lost, [UNIT], "{layout:?}");
@@ -198,7 +199,7 @@ fn a_repair_beyond_the_redundancy_lists_what_cannot_be_read_and_spares_the_parit
     let mut lent = Lent::to(&blueprint);
     let mut sim = Sim::made(&blueprint, &mut lent, devices);
     let (report, end) = sim.pass(PassKind::Repair);
-    assert_eq!((end, report.bad), (PassEnd::Finished, Sectors(2 * UNIT)));
+    assert_eq!((end, report.lost), (PassEnd::Finished, Sectors(2 * UNIT)));
     assert_eq!(arrays::listed(&sim), [(0, UNIT, UNIT), (1, UNIT, UNIT)]);
     assert_eq!(arrays::lost_units(&mut sim, &content), [UNIT, CHUNK + UNIT]);
 }

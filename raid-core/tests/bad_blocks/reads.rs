@@ -59,7 +59,7 @@ fn a_check_counts_a_bad_block_as_not_compared_and_a_repair_mends_it() {
             assert_eq!(arrays::listed(&sim), [(member, CHUNK + UNIT, UNIT)]);
 
             let (report, end) = sim.pass(PassKind::Repair);
-            assert_eq!((end, report.bad), (PassEnd::Finished, Sectors(0)), "{layout:?}");
+            assert_eq!((end, report.unwritten), (PassEnd::Finished, Sectors(0)), "{layout:?}");
             assert_eq!(arrays::listed(&sim), [], "{layout:?}, {member}");
             arrays::assert_holds(&blueprint, &sim, &content);
             let (report, _) = sim.pass(PassKind::Check);

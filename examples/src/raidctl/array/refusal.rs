@@ -1,6 +1,7 @@
 //! What forbids to use an array, in the words of whoever named the images.
 
 use super::Assembled;
+use crate::bad_blocks::Unusable;
 use crate::exit::Error;
 use raid_core::engine::SetupError;
 use raid_core::host::Fault;
@@ -84,9 +85,9 @@ pub(super) fn setup(error: SetupError) -> Error {
     }
 }
 
-pub(super) fn bad_blocks(image: &Path) -> Error {
-    Error::Refused(format!(
-        "{}: its bad-block log has entries, which are not supported yet; leave it out if the others suffice",
+pub(super) fn bad_blocks(image: &Path, error: &Unusable) -> Error {
+    Error::BadArray(format!(
+        "{}: nothing is known of its bad blocks: {error}; leave it out if the others suffice",
         image.display()
     ))
 }

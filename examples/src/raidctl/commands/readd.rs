@@ -7,7 +7,7 @@ use crate::cli::{self, Absence};
 use crate::exit::{Error, warn};
 use crate::images::Purpose;
 use raid_core::engine::Access;
-use raid_core::md::{BadBlocks, DeviceRole, LeftOutReason, Superblock};
+use raid_core::md::{DeviceRole, LeftOutReason, Superblock};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::units::{DeviceIndex, MemberIndex};
 
@@ -80,15 +80,6 @@ fn newcomer(assembled: &Assembled) -> Result<Newcomer, Error> {
         return Err(Error::Usage(text));
     };
     let own = own(assembled)?;
-    match own.bad_block_log.entries {
-        BadBlocks::None => {}
-        BadBlocks::Listed => {
-            return Err(Error::Refused(format!(
-                "{}: its bad-block log has entries, which are not supported yet; use another image",
-                name.display()
-            )));
-        }
-    }
     let old_place = place_of(assembled, BACK).and_then(|place| u8::try_from(place).ok());
     let old_place = old_place.map(MemberIndex).filter(|place| missing.contains(*place));
     let number = number(assembled, own)?;

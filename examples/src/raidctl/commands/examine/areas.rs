@@ -1,11 +1,12 @@
 //! What lies beside a superblock: the write-intent bitmap and the bad-block log.
 
+use crate::bad_blocks;
 use crate::images::Image;
+use crate::superblocks::read_page;
 use core::fmt::{self, Display};
 use raid_core::md::{
-    AreaError, BAD_BLOCKS_MAX, BITMAP_SUPERBLOCK_SECTORS, BadBlockEntry, BadBlockError,
-    BadBlockList, BadBlockRange, BadBlocks, BitmapError, BitmapSuperblock, Block, SUPERBLOCK_BYTES,
-    Superblock, SyncSector,
+    AreaError, BITMAP_SUPERBLOCK_SECTORS, BadBlockRange, BitmapError, BitmapSuperblock, Superblock,
+    SyncSector,
 };
 use raid_core::units::{DeviceSector, Sectors};
 use serde_json::{Map, Value, json};
@@ -17,7 +18,7 @@ const RANGES_MAX: usize = 64;
 /// What the areas of one image say. An area that cannot be used says why, and does not hide the others.
 pub(super) struct Areas {
     bitmap: Result<Option<Bitmap>, Unusable>,
-    bad_blocks: Result<Vec<BadBlockRange>, Unusable>,
+    bad_blocks: Result<Vec<BadBlockRange>, bad_blocks::Unusable>,
 }
 
 struct Bitmap {
@@ -34,8 +35,6 @@ enum Unusable {
     Area(#[from] AreaError),
     #[error(transparent)]
     Bitmap(#[from] BitmapError),
-    #[error(transparent)]
-    BadBlocks(#[from] BadBlockError),
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
 }
@@ -44,7 +43,7 @@ impl Areas {
     pub(super) fn read(image: &Image, superblock: &Superblock) -> Self {
         Self {
             bitmap: read_bitmap(image, superblock),
-            bad_blocks: read_bad_blocks(image, superblock),
+            bad_blocks: bad_blocks::read(image, superblock),
         }
     }
 
@@ -133,7 +132,7 @@ impl Display for Bitmap {
 
 fn read_bitmap(image: &Image, superblock: &Superblock) -> Result<Option<Bitmap>, Unusable> {
     let Some(area) = superblock.bitmap_area(BITMAP_SUPERBLOCK_SECTORS)? else { return Ok(None) };
-    let first = read(image, area.start, BITMAP_SUPERBLOCK_SECTORS)?;
+    let first = read_page(image, area.start, BITMAP_SUPERBLOCK_SECTORS)?;
     let of_bitmap = BitmapSuperblock::parse(&first)?;
     let geometry = of_bitmap.geometry;
     // Only now is it known how long it is.
@@ -145,7 +144,7 @@ fn read_bitmap(image: &Image, superblock: &Superblock) -> Result<Option<Bitmap>,
     for page in 0..geometry.pages() {
         let before = Sectors(page.saturating_mul(page_sectors.0));
         let start = area.start.checked_add(before).ok_or(AreaError::OutsideDevice)?;
-        let block = read(image, start, length.saturating_sub(before).min(page_sectors))?;
+        let block = read_page(image, start, length.saturating_sub(before).min(page_sectors))?;
         let bits = geometry.page(page, &block);
         bitmap.bits_set = bitmap.bits_set.saturating_add(bits.count());
         let room = RANGES_MAX.saturating_sub(bitmap.dirty.len());
@@ -153,28 +152,4 @@ fn read_bitmap(image: &Image, superblock: &Superblock) -> Result<Option<Bitmap>,
         bitmap.dirty.extend(ranges.map(|range| geometry.sectors_under(range)));
     }
     Ok(Some(bitmap))
-}
-
-fn read_bad_blocks(image: &Image, superblock: &Superblock) -> Result<Vec<BadBlockRange>, Unusable> {
-    let log = &superblock.bad_block_log;
-    let Some(area) = superblock.bad_block_area()? else { return Ok(Vec::new()) };
-    match log.entries {
-        // Whatever lies there means nothing.
-        BadBlocks::None => Ok(Vec::new()),
-        BadBlocks::Listed => {
-            let block = read(image, area.start, area.length)?;
-            let mut memory = [BadBlockEntry::EMPTY; BAD_BLOCKS_MAX];
-            let list = BadBlockList::decode(log, &block, &mut memory)?;
-            Ok(list.iter().collect())
-        }
-    }
-}
-
-/// A page of which only the first sectors count.
-fn read(image: &Image, at: DeviceSector, length: Sectors) -> io::Result<Block> {
-    let mut block = [0; SUPERBLOCK_BYTES];
-    let bytes = length.memory_bytes().map_or(SUPERBLOCK_BYTES, |bytes| bytes.min(SUPERBLOCK_BYTES));
-    let (used, _) = block.split_at_mut_checked(bytes).unwrap_or_default();
-    image.read_at(at, used)?;
-    Ok(block)
 }
