@@ -75,7 +75,7 @@ pub(crate) fn judge(case: &Case<'_>, survivors: Vec<RamDevice>) {
 }
 
 /// Sectors of stripes of which writes are not durable on every member that is in.
-fn open(case: &Case<'_>, found: &Assembled) -> Vec<bool> {
+pub(crate) fn open(case: &Case<'_>, found: &Assembled) -> Vec<bool> {
     let sectors = usize::try_from(case.scenario.blueprint.member_sectors).unwrap();
     let mut open = vec![false; sectors];
     for (cache, member) in case.crash.caches.iter().zip(0..=u8::MAX) {

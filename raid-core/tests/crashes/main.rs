@@ -14,6 +14,7 @@
 
 mod arrays;
 mod assembly;
+mod bad_blocks;
 mod failing;
 mod judge;
 mod ledger;

@@ -17,6 +17,7 @@ use raid_sim::rules::Rule;
 use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim, Turn, Wish};
 
 use crate::arrays;
+use crate::bad_blocks;
 use crate::judge::{Case, judge};
 use crate::ledger::Ledger;
 use crate::places::Places;
@@ -306,6 +307,7 @@ impl<'s, 't> Run<'s, 't> {
         self.answers.hash(&mut hasher);
         for (device, cache) in survivors.iter().zip(&crash.caches) {
             device.recorded.hash(&mut hasher);
+            device.listed.hash(&mut hasher);
             cache.unflushed().len().hash(&mut hasher);
             let sectors = usize::try_from(device.medium.sectors()).unwrap();
             device.medium.stored(0, sectors * 512).hash(&mut hasher);
@@ -325,7 +327,11 @@ impl<'s, 't> Run<'s, 't> {
             crash,
             shares: &shares,
         };
-        judge(&case, survivors);
+        if self.scenario.blueprint.bad_blocks == 0 {
+            judge(&case, survivors);
+        } else {
+            bad_blocks::judge(&case, &survivors);
+        }
     }
 }
 

@@ -73,14 +73,18 @@ impl SimHost {
     /// A block is called good once what was written there is durable.
     fn check_is_durable(&self, device: DeviceIndex, at: DeviceSector, sectors: Sectors) {
         let Some(cache) = &self.devices[device.index()].cache else { return };
-        for write in cache.unflushed() {
-            let Written::Blocks { at: start, bytes } = &write.what else { continue };
-            let end = start + u64::try_from(bytes.len() / SECTOR).expect("fits into 64 bits");
+        for sector in at.0..at.0 + sectors.0 {
+            let covers = |what: &Written| match what {
+                Written::Blocks { at, bytes } => {
+                    let length = u64::try_from(bytes.len() / SECTOR).expect("fits into 64 bits");
+                    (*at..at + length).contains(&sector)
+                }
+                Written::Metadata(_) | Written::List { .. } => false,
+            };
+            let last = cache.unflushed().iter().rfind(|write| covers(&write.what));
             assert!(
-                write.durability == Durability::Durable
-                    || end <= at.0
-                    || at.0 + sectors.0 <= *start,
-                "{sectors:?} at {at:?} are called good before they are durable"
+                last.is_none_or(|write| write.durability == Durability::Durable),
+                "sector {sector} is called good before what it holds is durable"
             );
         }
     }
