@@ -400,8 +400,8 @@ pub enum Failure {
         /// How much of each of its members.
         sectors: Sectors,
     },
-    /// A block could not be read, so rows were not compared. Nothing is lost by that: a read
-    /// reconstructs the block and writes it back.
+    /// A block could not be read, so rows were not compared. Nothing is lost by that: a repair
+    /// reconstructs the block and writes it back, and so does a read if it is not known to be bad.
     NotCompared {
         /// The first sector of the first row that was not compared.
         at: Lba,
@@ -425,8 +425,8 @@ impl core::fmt::Display for Failure {
             Self::ArrayFailed => f.write_str("the array has failed and takes no writes"),
             Self::NotCompared { at, .. } => write!(
                 f,
-                "a block of the row with sector {} cannot be read, so it was not compared; read it to have it \
-                 rewritten",
+                "a block of the row with sector {} cannot be read, so it was not compared; a repair \
+                 rewrites it",
                 at.0
             ),
             Self::HandedBack => {
