@@ -2,11 +2,10 @@
 //! so that the compiler unrolls the loop over them and keeps their addresses in registers.
 
 use crate::arch::lanes::{AllInPlace, InPlace, Slices};
+use crate::arch::room::Room;
 
 /// Blocks that the loops can take at once.
 pub(crate) const MOST_BLOCKS: usize = 256;
-
-const SOME_BLOCKS: usize = 48;
 
 /// Up to as many blocks there are loops for each count.
 pub(crate) const MOST_COUNTED: usize = 16;
@@ -156,44 +155,17 @@ pub(crate) fn gather_one<B, T: Copy, K: Taker<T>>(
 }
 
 /// Hands a list of what `make` makes of the blocks, from the one at `turn` on and around the end,
-/// to `taker`: one loop for all counts.
-#[inline(always)]
+/// to `taker`: one loop for all counts. Not inlined: few calls need the room.
+#[inline(never)]
 pub(crate) fn gather<B, T: Copy, K: Taker<T>>(
     blocks: &[B],
     turn: usize,
     make: impl Fn(&B) -> Option<T>,
     taker: K,
 ) -> Option<K::Answer> {
-    let count = blocks.len();
-    // Room that no block takes is filled too: as little as will do.
-    if count == 0 {
-        taker.many::<&[T]>(&[])
-    } else if count <= MOST_COUNTED {
-        gather_in::<B, T, K, MOST_COUNTED>(blocks, turn, make, taker)
-    } else if count <= SOME_BLOCKS {
-        gather_in::<B, T, K, SOME_BLOCKS>(blocks, turn, make, taker)
-    } else {
-        gather_in::<B, T, K, MOST_BLOCKS>(blocks, turn, make, taker)
-    }
-}
-
-/// Not inlined: few calls need the room for all these items.
-#[inline(never)]
-fn gather_in<B, T: Copy, K: Taker<T>, const ROOM: usize>(
-    blocks: &[B],
-    turn: usize,
-    make: impl Fn(&B) -> Option<T>,
-    taker: K,
-) -> Option<K::Answer> {
-    let mut storage = [make(blocks.first()?)?; ROOM];
-    let items = storage.get_mut(..blocks.len())?;
+    let mut room = Room::new();
     let (before, from) = blocks.split_at_checked(turn)?;
-    let (first, last) = items.split_at_mut_checked(from.len())?;
-    for (slot, block) in first.iter_mut().zip(from) {
-        *slot = make(block)?;
-    }
-    for (slot, block) in last.iter_mut().zip(before) {
-        *slot = make(block)?;
-    }
-    taker.many::<&[T]>(&*items)
+    room.add(from, &make)?;
+    room.add(before, &make)?;
+    taker.many::<&[T]>(room.items())
 }

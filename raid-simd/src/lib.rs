@@ -87,6 +87,7 @@ mod error;
 mod fold;
 mod gather;
 pub mod gf256;
+mod groups;
 mod operations;
 mod pass;
 mod placement;
@@ -94,6 +95,7 @@ mod rows;
 mod scalar;
 mod select;
 mod shape;
+mod units;
 mod vector;
 mod verdict;
 

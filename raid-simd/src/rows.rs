@@ -4,15 +4,14 @@ use core::marker::PhantomData;
 
 use crate::arch::lanes::{AllInPlace, Extent, InPlace};
 use crate::blocks::{Block, Ranked};
-use crate::fold::{Dense, Gapped, Grouping, Parted, Plain, Rule, Term, Weighted};
+use crate::fold::{Dense, Gapped, Parted, Plain, Rule, Term, Weighted};
 use crate::gather::{MOST_COUNTED, Make, Makings, gather, gather_one};
 use crate::gf256;
-use crate::pass::{
-    End, Look, Looking, LookingByGroup, Resume, Summing, SummingByGroup, SummingInTargets,
-    group_bytes,
-};
+use crate::groups::{SummingByGroup, SummingInTargets};
+use crate::pass::{End, Resume, Summing};
 use crate::placement::{Path, Placement};
 use crate::shape::{Order, PARTS, Sequence, Usual};
+use crate::units::{Look, Looking, LookingByGroup};
 use crate::vector::{Counts, Gaps, Vector};
 
 // What a backend has no use for is asked for in `const` blocks: then it is not even compiled.
@@ -128,7 +127,7 @@ impl PlainLoops for AnyCount {
     {
         let extent = call.extent;
         let summing = call.summing::<Plain, E>(blocks.len(), end);
-        gather_past_cache(blocks, 0, |block| block.lane(extent), summing)
+        gather(blocks, 0, |block| block.lane(extent), SummingByGroup(summing))
     }
 
     #[inline]
@@ -235,7 +234,7 @@ impl<const LOST: usize> Arrangement for Order<LOST> {
                     let make = |block: &B| block.lane(extent);
                     return gather(blocks, self.turn, make, SummingInTargets(summing));
                 }
-                gather_past_cache(blocks, self.turn, |block| block.lane(extent), summing)
+                gather(blocks, self.turn, |block| block.lane(extent), SummingByGroup(summing))
             }
             Sequence::Gapped | Sequence::Scattered => call.ranked(blocks, self, end),
         }
@@ -257,7 +256,7 @@ impl<const LOST: usize> Arrangement for Order<LOST> {
         }
         let extent = call.extent;
         let make = |block: &B| factor_term::<V, B>(block, extent);
-        gather_past_cache(blocks, 0, make, call.summing::<Weighted, E>(blocks.len(), end))
+        gather(blocks, 0, make, SummingByGroup(call.summing::<Weighted, E>(blocks.len(), end)))
     }
 
     #[inline]
@@ -289,16 +288,7 @@ impl<const LOST: usize> Arrangement for Order<LOST> {
             Sequence::Dense => {
                 let looking = call.looking::<Dense, K>(count, look, visit);
                 let make = |block: &B| block.lane(extent);
-                return match looking.path {
-                    Path::Streaming
-                        if count > MOST_COUNTED && extent.length() >= group_bytes::<V>() =>
-                    {
-                        gather(blocks, self.turn, make, LookingByGroup(looking))
-                    }
-                    Path::Streaming | Path::Nearest | Path::Cached => {
-                        gather(blocks, self.turn, make, looking)
-                    }
-                };
+                return gather(blocks, self.turn, make, LookingByGroup(looking));
             }
             Sequence::Gapped if const { matches!(V::GAPS, Gaps::Doubled) } => {
                 let taker = call.looking::<Gapped, K>(count, look, visit);
@@ -384,30 +374,6 @@ fn in_targets<V: Vector>(count: usize, path: Path) -> bool {
     match path {
         Path::Cached => count >= V::GROUPS_FROM,
         Path::Nearest | Path::Streaming => false,
-    }
-}
-
-/// As [`gather`]; past the cache by groups of blocks, if there are many.
-#[inline(always)]
-fn gather_past_cache<'c, V, R, B, T, E>(
-    blocks: &[B],
-    turn: usize,
-    make: impl Fn(&B) -> Option<T>,
-    summing: Summing<'c, V, R, E>,
-) -> Option<()>
-where
-    V: Vector,
-    R: Grouping<'c, V, T>,
-    T: Copy,
-    E: End<'c, V>,
-{
-    match summing.path {
-        Path::Streaming
-            if blocks.len() > MOST_COUNTED && summing.extent.length() >= group_bytes::<V>() =>
-        {
-            gather(blocks, turn, make, SummingByGroup(summing))
-        }
-        Path::Streaming | Path::Nearest | Path::Cached => gather(blocks, turn, make, summing),
     }
 }
 

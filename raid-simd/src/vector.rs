@@ -101,9 +101,7 @@ pub(crate) trait Vector: Copy {
     #[inline(always)]
     fn load_part(proof: Self::Proof, bytes: &[u8]) -> Self {
         let mut whole = Self::Bytes::ZERO;
-        for (to, from) in whole.as_mut().iter_mut().zip(bytes) {
-            *to = *from;
-        }
+        copy_part(bytes, whole.as_mut());
         Self::load(proof, &whole)
     }
 
@@ -112,9 +110,7 @@ pub(crate) trait Vector: Copy {
     fn store_part(self, bytes: &mut [u8]) {
         let mut whole = Self::Bytes::ZERO;
         self.store(&mut whole);
-        for (to, from) in bytes.iter_mut().zip(whole.as_ref()) {
-            *to = *from;
-        }
+        copy_part(whole.as_ref(), bytes);
     }
 
     /// Writes past the cache, if the CPU can and the place is aligned for it.
@@ -126,6 +122,14 @@ pub(crate) trait Vector: Copy {
     /// Orders stores past the cache before whatever other CPUs are told next.
     #[inline(always)]
     fn fence(_proof: Self::Proof) {}
+}
+
+/// Copies as many bytes as both have. Not inlined: it is the last thing that a pass does.
+#[inline(never)]
+fn copy_part(from: &[u8], to: &mut [u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
 }
 
 /// Which loops a backend has.

@@ -259,6 +259,12 @@ pub(crate) struct Stretch<'c> {
 }
 
 impl<'c> Stretch<'c> {
+    /// Whether nothing is left.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start >= self.end
+    }
+
     /// The next `N` whole vectors.
     #[inline(always)]
     pub(crate) fn take<V: Vector, const N: usize>(&mut self) -> Option<Whole<'c, N>> {

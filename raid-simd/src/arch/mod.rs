@@ -2,6 +2,7 @@
 
 mod assume;
 pub(crate) mod lanes;
+pub(crate) mod room;
 pub(crate) mod swar;
 
 // Without SSE2 the target keeps vector registers out of its ABI, as kernels and boot code do.

@@ -1,7 +1,7 @@
 //! Sixty-four bits of any CPU as eight bytes. No unsafe code.
 
 use crate::gf256;
-use crate::vector::{Cached, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Gaps, Vector, Work};
 use crate::verdict::Different;
 
 /// Eight bytes.
@@ -93,15 +93,20 @@ impl Vector for Word {
         sum
     }
 
+    #[inline(never)]
     fn enter_tile<W: Work<Self>>((): (), work: W) -> Option<W::Answer> {
         work.run::<Cached, 4>(())
     }
 
+    // One loop for all ways: general registers have no other width, and no way past the cache.
+
+    #[inline(always)]
     fn enter_wide<W: Work<Self>>((): (), work: W) -> Option<W::Answer> {
-        work.run::<Cached, 4>(())
+        Self::enter_tile((), work)
     }
 
+    #[inline(always)]
     fn enter_stream<W: Work<Self>>((): (), work: W) -> Option<W::Answer> {
-        work.run::<PastCache, 4>(())
+        Self::enter_tile((), work)
     }
 }

@@ -5,12 +5,12 @@ use crate::arch::lanes::{Extent, Lane};
 use crate::blocks::Source;
 use crate::error::ShapeError;
 use crate::fold::{Copies, Plain, Sums};
-use crate::pass::Look;
 use crate::placement::Placement;
 use crate::rows::{Arrangement, Call};
 use crate::scalar;
 use crate::select::Kernels;
 use crate::shape::{Order, Usual, blocks_have_length, order, slices_have_length};
+use crate::units::Look;
 use crate::vector::{Tile, Vector, Window};
 use crate::verdict::{Different, Mismatch, tell_units};
 
@@ -255,6 +255,7 @@ impl Operation for Compare<'_> {
 }
 
 /// Whether `p` is zero.
+#[derive(Clone, Copy)]
 struct IsZero;
 
 impl<'c, V: Vector> Look<'c, V> for IsZero {
@@ -284,6 +285,7 @@ impl<'c, V: Vector> Look<'c, V> for IsZero {
 }
 
 /// Whether the sum for P is the one stored.
+#[derive(Clone, Copy)]
 struct IsP<'c, 'a> {
     p: Lane<'c, 'a>,
 }
@@ -316,6 +318,7 @@ impl<'c, V: Vector> Look<'c, V> for IsP<'c, '_> {
 }
 
 /// Whether the sum for Q is the one stored.
+#[derive(Clone, Copy)]
 struct IsQ<'c, 'a> {
     q: Lane<'c, 'a>,
 }
@@ -348,6 +351,7 @@ impl<'c, V: Vector> Look<'c, V> for IsQ<'c, '_> {
 }
 
 /// Whether the sums are those stored.
+#[derive(Clone, Copy)]
 struct IsPq<'c, 'a> {
     p: Lane<'c, 'a>,
     q: Lane<'c, 'a>,

@@ -5,12 +5,12 @@ use crate::arch::lanes::{Bytes, Extent, Lane};
 use crate::blocks::Source;
 use crate::error::ShapeError;
 use crate::fold::Sums;
-use crate::pass::Look;
 use crate::placement::Placement;
 use crate::rows::{Arrangement, Call};
 use crate::scalar;
 use crate::select::Kernels;
 use crate::shape::{Order, order, slices_have_length};
+use crate::units::Look;
 use crate::vector::{Tile, Vector, Window};
 use crate::verdict::{Suspect, tell_units};
 
@@ -101,6 +101,7 @@ fn among(sources: &[Source<'_>], suspect: Suspect) -> Suspect {
 }
 
 /// Which block is to blame.
+#[derive(Clone, Copy)]
 struct Suspects<'c, 'a> {
     sources: &'a [Source<'a>],
     p: Lane<'c, 'a>,

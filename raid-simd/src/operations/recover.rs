@@ -4,6 +4,7 @@
 //! With P' and Q' summed over the survivors, ΔP = P + P' and ΔQ = Q + Q' are what the lost data
 //! would have added: ΔP = Dx + Dy and ΔQ = 2^x · Dx + 2^y · Dy.
 
+use super::sum::Further;
 use super::{Onto, Operation};
 use crate::arch::lanes::{Extent, Lane, LaneMut};
 use crate::blocks::{Exponent, Source, Target};
@@ -42,7 +43,7 @@ impl Kernels {
         let (first, others) = survivors.split_at_checked(MOST_BLOCKS).unwrap_or((survivors, &[]));
         let loops = AnyCount;
         self.run(FromP { placement, survivors: first, loops, p, target: &mut *target })?;
-        if others.is_empty() { Ok(()) } else { self.sum_any_p(others, Onto::Target, target) }
+        if others.is_empty() { Ok(()) } else { self.sum_any_p::<Further, _>(others, target) }
     }
 
     /// Recovers one data block from Q, where P is lost too but not wanted.

@@ -1,5 +1,7 @@
 //! Sums: `xor`, `gen_*`, `update_*`, `accumulate_*`.
 
+use core::marker::PhantomData;
+
 use super::Operation;
 use crate::arch::lanes::{Extent, LaneMut};
 use crate::blocks::{Block, Change, Ranked, Source};
@@ -21,7 +23,7 @@ impl Kernels {
     ///
     /// [`ShapeError::LengthsDiffer`].
     pub fn xor(self, sources: &[&[u8]], target: &mut [u8]) -> Result<(), ShapeError> {
-        self.sum_p(sources, Onto::Nothing, target)
+        self.sum_p::<Anew, _>(sources, target)
     }
 
     /// Computes P of a row: `p = Σ D`. The exponents play no part.
@@ -30,7 +32,7 @@ impl Kernels {
     ///
     /// [`ShapeError::LengthsDiffer`].
     pub fn gen_p(self, sources: &[Source<'_>], p: &mut [u8]) -> Result<(), ShapeError> {
-        self.sum_p(sources, Onto::Nothing, p)
+        self.sum_p::<Anew, _>(sources, p)
     }
 
     /// Computes Q of a row: `q = Σ 2^e · D`. For a row whose place for P has no member, or for one
@@ -40,7 +42,7 @@ impl Kernels {
     ///
     /// Any [`ShapeError`].
     pub fn gen_q(self, sources: &[Source<'_>], q: &mut [u8]) -> Result<(), ShapeError> {
-        self.sum_q(sources, Onto::Nothing, q)
+        self.sum_q::<Anew, _>(sources, q)
     }
 
     /// Computes P and Q of a row, also where both are lost.
@@ -54,7 +56,7 @@ impl Kernels {
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), ShapeError> {
-        self.sum_pq(sources, Onto::Nothing, p, q)
+        self.sum_pq::<Anew, _>(sources, p, q)
     }
 
     /// Makes P cover the new content of changed blocks: `p += Σ (old + new)`.
@@ -63,7 +65,7 @@ impl Kernels {
     ///
     /// [`ShapeError::LengthsDiffer`].
     pub fn update_p(self, changes: &[Change<'_>], p: &mut [u8]) -> Result<(), ShapeError> {
-        self.sum_p(changes, Onto::Target, p)
+        self.sum_p::<Further, _>(changes, p)
     }
 
     /// Makes Q cover the new content of changed blocks: `q += Σ 2^e · (old + new)`.
@@ -72,7 +74,7 @@ impl Kernels {
     ///
     /// Any [`ShapeError`].
     pub fn update_q(self, changes: &[Change<'_>], q: &mut [u8]) -> Result<(), ShapeError> {
-        self.sum_q(changes, Onto::Target, q)
+        self.sum_q::<Further, _>(changes, q)
     }
 
     /// Makes P and Q cover the new content of changed blocks.
@@ -86,7 +88,7 @@ impl Kernels {
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), ShapeError> {
-        self.sum_pq(changes, Onto::Target, p, q)
+        self.sum_pq::<Further, _>(changes, p, q)
     }
 
     /// Adds blocks to a P: `p += Σ D`. Given differences, `old xor new`, it is an update; given the
@@ -96,7 +98,7 @@ impl Kernels {
     ///
     /// [`ShapeError::LengthsDiffer`].
     pub fn accumulate_p(self, blocks: &[Source<'_>], p: &mut [u8]) -> Result<(), ShapeError> {
-        self.sum_p(blocks, Onto::Target, p)
+        self.sum_p::<Further, _>(blocks, p)
     }
 
     /// Adds blocks to a Q: `q += Σ 2^e · D`. As [`accumulate_p`](Self::accumulate_p).
@@ -105,7 +107,7 @@ impl Kernels {
     ///
     /// Any [`ShapeError`].
     pub fn accumulate_q(self, blocks: &[Source<'_>], q: &mut [u8]) -> Result<(), ShapeError> {
-        self.sum_q(blocks, Onto::Target, q)
+        self.sum_q::<Further, _>(blocks, q)
     }
 
     /// Adds blocks to P and Q. As [`accumulate_p`](Self::accumulate_p).
@@ -119,68 +121,73 @@ impl Kernels {
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), ShapeError> {
-        self.sum_pq(blocks, Onto::Target, p, q)
+        self.sum_pq::<Further, _>(blocks, p, q)
     }
 
     #[inline(always)]
-    fn sum_p<B: Block>(self, blocks: &[B], onto: Onto, p: &mut [u8]) -> Result<(), ShapeError> {
-        let placement = self.placement();
-        match self.run_usual(SumP { blocks, loops: UsualCount, onto, placement, p: &mut *p }) {
+    fn sum_p<S: Start, B: Block>(self, blocks: &[B], p: &mut [u8]) -> Result<(), ShapeError> {
+        let (loops, placement) = (UsualCount, self.placement());
+        match self.run_usual(SumP { blocks, loops, start: PhantomData::<S>, placement, p: &mut *p })
+        {
             Some(()) => Ok(()),
-            None => self.sum_any_p(blocks, onto, p),
+            None => self.sum_any_p::<S, _>(blocks, p),
         }
     }
 
     /// As many blocks at a time as there are places for.
     #[inline(never)]
-    pub(super) fn sum_any_p<B: Block>(
+    pub(super) fn sum_any_p<S: Start, B: Block>(
         self,
         blocks: &[B],
-        onto: Onto,
         p: &mut [u8],
     ) -> Result<(), ShapeError> {
         blocks_have_length(blocks, p.len())?;
         let (first, others) = blocks.split_at_checked(MOST_BLOCKS).unwrap_or((blocks, &[]));
         let (loops, placement) = (AnyCount, self.placement());
-        self.run(SumP { blocks: first, loops, onto, placement, p: &mut *p })?;
+        self.run(SumP { blocks: first, loops, start: PhantomData::<S>, placement, p: &mut *p })?;
         for blocks in others.chunks(MOST_BLOCKS) {
-            self.run(SumP { blocks, loops, onto: Onto::Target, placement, p: &mut *p })?;
+            self.run(SumP { blocks, loops, start: PhantomData::<Further>, placement, p: &mut *p })?;
         }
         Ok(())
     }
 
     #[inline(never)]
-    fn sum_q<B: Ranked>(self, blocks: &[B], onto: Onto, q: &mut [u8]) -> Result<(), ShapeError> {
+    fn sum_q<S: Start, B: Ranked>(self, blocks: &[B], q: &mut [u8]) -> Result<(), ShapeError> {
         let order = order(blocks, q.len(), [])?;
-        self.run(SumQ { blocks, order, onto, placement: self.placement(), q })
+        self.run(SumQ { blocks, order, start: PhantomData::<S>, placement: self.placement(), q })
     }
 
     #[inline(always)]
-    fn sum_pq<B: Ranked>(
+    fn sum_pq<S: Start, B: Ranked>(
         self,
         blocks: &[B],
-        onto: Onto,
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), ShapeError> {
         slices_have_length(&[q], p.len())?;
         let (row, placement) = (Usual::without([]), self.placement());
-        match self.run_usual(SumPq { blocks, row, onto, placement, p: &mut *p, q: &mut *q }) {
+        match self.run_usual(SumPq {
+            blocks,
+            row,
+            start: PhantomData::<S>,
+            placement,
+            p: &mut *p,
+            q: &mut *q,
+        }) {
             Some(()) => Ok(()),
-            None => self.sum_any_pq(blocks, onto, p, q),
+            None => self.sum_any_pq::<S, _>(blocks, p, q),
         }
     }
 
     #[inline(never)]
-    fn sum_any_pq<B: Ranked>(
+    fn sum_any_pq<S: Start, B: Ranked>(
         self,
         blocks: &[B],
-        onto: Onto,
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), ShapeError> {
         let row = order(blocks, p.len(), [])?;
-        self.run(SumPq { blocks, row, onto, placement: self.placement(), p, q })
+        self.run(SumPq { blocks, row, start: PhantomData::<S>, placement: self.placement(), p, q })
     }
 }
 
@@ -203,15 +210,36 @@ impl Onto {
     }
 }
 
-struct SumP<'a, B, L> {
+/// The same, known to the compiler: so no loops are compiled that no call asks for.
+pub(super) trait Start: Copy {
+    const ONTO: Onto;
+}
+
+/// From zero.
+#[derive(Clone, Copy)]
+pub(super) struct Anew;
+
+/// From what the target holds.
+#[derive(Clone, Copy)]
+pub(super) struct Further;
+
+impl Start for Anew {
+    const ONTO: Onto = Onto::Nothing;
+}
+
+impl Start for Further {
+    const ONTO: Onto = Onto::Target;
+}
+
+struct SumP<'a, B, L, S> {
     blocks: &'a [B],
     loops: L,
-    onto: Onto,
+    start: PhantomData<S>,
     placement: Placement,
     p: &'a mut [u8],
 }
 
-impl<B: Block, L: PlainLoops> Operation for SumP<'_, B, L> {
+impl<B: Block, L: PlainLoops, S: Start> Operation for SumP<'_, B, L, S> {
     type Answer = ();
 
     fn length(&self) -> usize {
@@ -223,30 +251,31 @@ impl<B: Block, L: PlainLoops> Operation for SumP<'_, B, L> {
     }
 
     fn by_bytes(self) {
-        scalar::sum_p(self.blocks, self.onto, self.p);
+        scalar::sum_p(self.blocks, S::ONTO, self.p);
     }
 
     #[inline(always)]
     fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
         let p = extent.lane_mut(self.p)?;
-        let Self { blocks, loops, onto, placement, .. } = self;
+        let Self { blocks, loops, placement, .. } = self;
         let call = Call::<V> { proof, extent, placement };
-        match onto {
-            Onto::Nothing => loops.plain(call, blocks, PutP { p }),
-            Onto::Target => loops.add_plain(call, blocks, AddP { p }),
+        if const { matches!(S::ONTO, Onto::Nothing) } {
+            loops.plain(call, blocks, PutP { p })
+        } else {
+            loops.add_plain(call, blocks, AddP { p })
         }
     }
 }
 
-struct SumQ<'a, B> {
+struct SumQ<'a, B, S> {
     blocks: &'a [B],
     order: Order<0>,
-    onto: Onto,
+    start: PhantomData<S>,
     placement: Placement,
     q: &'a mut [u8],
 }
 
-impl<B: Ranked> Operation for SumQ<'_, B> {
+impl<B: Ranked, S: Start> Operation for SumQ<'_, B, S> {
     type Answer = ();
 
     fn length(&self) -> usize {
@@ -258,31 +287,32 @@ impl<B: Ranked> Operation for SumQ<'_, B> {
     }
 
     fn by_bytes(self) {
-        scalar::sum_q(self.blocks, self.onto, self.q);
+        scalar::sum_q(self.blocks, S::ONTO, self.q);
     }
 
     #[inline(always)]
     fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
         let q = extent.lane_mut(self.q)?;
-        let Self { blocks, order, onto, placement, .. } = self;
+        let Self { blocks, order, placement, .. } = self;
         let call = Call::<V> { proof, extent, placement };
-        match onto {
-            Onto::Nothing => call.ranked(blocks, order, PutQ { q }),
-            Onto::Target => order.add(call, blocks, AddQ { q }),
+        if const { matches!(S::ONTO, Onto::Nothing) } {
+            call.ranked(blocks, order, PutQ { q })
+        } else {
+            order.add(call, blocks, AddQ { q })
         }
     }
 }
 
-struct SumPq<'a, B, A> {
+struct SumPq<'a, B, A, S> {
     blocks: &'a [B],
     row: A,
-    onto: Onto,
+    start: PhantomData<S>,
     placement: Placement,
     p: &'a mut [u8],
     q: &'a mut [u8],
 }
 
-impl<B: Ranked, A: Arrangement> Operation for SumPq<'_, B, A> {
+impl<B: Ranked, A: Arrangement, S: Start> Operation for SumPq<'_, B, A, S> {
     type Answer = ();
 
     fn length(&self) -> usize {
@@ -294,19 +324,20 @@ impl<B: Ranked, A: Arrangement> Operation for SumPq<'_, B, A> {
     }
 
     fn by_bytes(self) {
-        scalar::sum_p(self.blocks, self.onto, self.p);
-        scalar::sum_q(self.blocks, self.onto, self.q);
+        scalar::sum_p(self.blocks, S::ONTO, self.p);
+        scalar::sum_q(self.blocks, S::ONTO, self.q);
     }
 
     #[inline(always)]
     fn by_vectors<V: Vector>(self, proof: V::Proof, extent: Extent<'_>) -> Option<()> {
         let p = extent.lane_mut(self.p)?;
         let q = extent.lane_mut(self.q)?;
-        let Self { blocks, row, onto, placement, .. } = self;
+        let Self { blocks, row, placement, .. } = self;
         let call = Call::<V> { proof, extent, placement };
-        match onto {
-            Onto::Nothing => row.generate(call, blocks, PutPq { p, q }),
-            Onto::Target => row.add(call, blocks, AddPq { p, q }),
+        if const { matches!(S::ONTO, Onto::Nothing) } {
+            row.generate(call, blocks, PutPq { p, q })
+        } else {
+            row.add(call, blocks, AddPq { p, q })
         }
     }
 }

@@ -112,14 +112,17 @@ impl Vector for Quad {
         gather_counted(blocks, make, taker)
     }
 
+    #[inline(never)]
     fn enter_tile<W: Work<Self>>(proof: Neon, work: W) -> Option<W::Answer> {
         work.run::<Cached, 4>(proof)
     }
 
+    #[inline(never)]
     fn enter_wide<W: Work<Self>>(proof: Neon, work: W) -> Option<W::Answer> {
         work.run::<Cached, 8>(proof)
     }
 
+    #[inline(never)]
     fn enter_stream<W: Work<Self>>(proof: Neon, work: W) -> Option<W::Answer> {
         work.run::<PastCache, 4>(proof)
     }

@@ -133,6 +133,7 @@ impl Vector for Sha3Quad {
 }
 
 #[target_feature(enable = "neon,sha3")]
+#[inline(never)]
 fn tile<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }

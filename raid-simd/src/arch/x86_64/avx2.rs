@@ -160,6 +160,7 @@ impl Vector for Ymm {
 }
 
 #[target_feature(enable = "avx2")]
+#[inline(never)]
 fn tile<W: Work<Ymm>>(proof: Avx2, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }

@@ -147,6 +147,7 @@ impl Vector for GfniYmm {
 }
 
 #[target_feature(enable = "avx2,gfni")]
+#[inline(never)]
 fn tile<W: Work<GfniYmm>>(proof: Avx2Gfni, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }

@@ -180,6 +180,7 @@ impl Vector for Zmm {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline(never)]
 fn tile<W: Work<Zmm>>(proof: Avx512, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }

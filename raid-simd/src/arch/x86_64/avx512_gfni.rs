@@ -157,6 +157,7 @@ impl Vector for GfniZmm {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
+#[inline(never)]
 fn tile<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }

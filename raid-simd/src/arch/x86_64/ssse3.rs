@@ -134,8 +134,8 @@ impl Vector for Xmm {
 
     #[inline(always)]
     fn enter_wide<W: Work<Self>>(proof: Ssse3, work: W) -> Option<W::Answer> {
-        // SAFETY: the proof.
-        unsafe { wide(proof, work) }
+        // Wider tiles find no registers.
+        Self::enter_tile(proof, work)
     }
 
     #[inline(always)]
@@ -146,12 +146,8 @@ impl Vector for Xmm {
 }
 
 #[target_feature(enable = "ssse3")]
+#[inline(never)]
 fn tile<W: Work<Xmm>>(proof: Ssse3, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 4>(proof)
-}
-
-#[target_feature(enable = "ssse3")]
-fn wide<W: Work<Xmm>>(proof: Ssse3, work: W) -> Option<W::Answer> {
     work.run::<Cached, 4>(proof)
 }
 
