@@ -5,7 +5,7 @@ use core::fmt;
 use clap::ValueEnum;
 
 /// An operation of RAID 5 and 6, in the words of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Operation {
     GenPq,
@@ -74,7 +74,7 @@ impl fmt::Display for Place {
 }
 
 /// An operation on a row of `k` data blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Task {
     pub(crate) operation: Operation,
     /// Data blocks in the row.

@@ -1,11 +1,12 @@
 //! One launch, which measures and tells its parent; and many, which the parent starts.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::process::{Command, Stdio};
 use std::{env, io};
 
-use crate::cell::{Cell, Place};
+use crate::cell::{Cell, Place, Task};
 use crate::options::Options;
 use crate::peers::{self, Part, Path, Peer};
 use crate::report::{Report, Setting};
@@ -23,8 +24,8 @@ pub(crate) fn all(options: &Options) -> Result<(), Box<dyn Error>> {
         eprintln!("launch {launch} of {}", options.launches);
         listen(&mut sheet)?;
     }
-    let launches = options.launches;
-    Report::new(Setting { backend, pinned, launches }, &sheet).publish(&options.out)
+    let (launches, label) = (options.launches, options.label.clone());
+    Report::new(Setting { backend, pinned, launches, label }, &sheet).publish(&options.out)
 }
 
 /// Runs a child with the arguments of this process, and takes in what it says.
@@ -68,8 +69,9 @@ pub(crate) fn one(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     let cells = options.cells();
     let mut memory = Memory::new(cells.iter().map(memory_bytes).max().unwrap_or(0))?;
+    let mut tried = HashSet::new();
     for (number, cell) in cells.iter().enumerate() {
-        for (peer, rate) in measure(cell, &peers, &mut memory, options)? {
+        for (peer, rate) in measure(cell, &peers, &mut memory, &mut tried, options)? {
             let standing = Standing::of(peer, cell);
             writeln!(out, "RATE\t{number}\t{}\t{}\t{rate}", peer.label(), standing.name())?;
         }
@@ -91,6 +93,7 @@ fn measure<'a>(
     cell: &Cell,
     peers: &'a [Box<dyn Peer>],
     memory: &mut Memory,
+    tried: &mut HashSet<(String, Task)>,
     options: &Options,
 ) -> Result<Vec<(&'a dyn Peer, f64)>, String> {
     let present: Vec<&dyn Peer> = peers
@@ -100,7 +103,9 @@ fn measure<'a>(
         .filter(|peer| peer.visits(cell.place))
         .collect();
     for peer in &present {
-        trial::run(*peer, &cell.task)?;
+        if tried.insert((peer.name(), cell.task)) {
+            trial::run(*peer, &cell.task)?;
+        }
     }
     let binds: Vec<_> = present.iter().map(|peer| peer.prepare(&cell.task)).collect();
     let rates = sample::rates(cell, &binds, memory, options.effort);

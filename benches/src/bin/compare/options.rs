@@ -13,15 +13,18 @@ Memory. A row is k data blocks, P, Q and two spare blocks: contiguous slots of `
 first one at the start of a 4 KiB page, as in a stripe cache. The page differs from launch to
 launch. Transparent huge pages are asked for.
 
-Places. `hot`: the same row again and again, so from the cache that it fits in. `memory`: one pass
-over rows that cover at least 384 MiB, spares included, and of which update_pq touches 128 MiB.
+Places. `hot`: the same row again and again, so from the cache that it fits in. `memory`: one row
+after another, out of rows that cover at least 384 MiB, spares included, and of which update_pq
+touches 128 MiB. Each sample takes a sixth of the rows and the next sample the sixth after it, so
+what it reads was last touched 320 MiB ago.
 
 Bytes. GiB/s of 2^30 DATA bytes: k x chunk a call, lost blocks included; for update_pq those of the
 new content of the one changed block.
 
-Samples. Every implementation in turn, then all again: a median of samples, each of 1 ms (hot) or
-of one pass (memory), in CPU time of the thread, so that what others run is not counted; a hot
-sample in which the thread lost its CPU is taken again. With --launches N the program starts itself
+Samples. Every implementation in turn, then all again: a median of 9 to 15 samples, each of half a
+millisecond (hot), or of 7 to 9, each of a sixth of the rows (memory); as many as it takes until the
+middle half of each implementation's samples lies within 2 %. In CPU time of the thread, so that
+what others run is not counted; a hot sample in which the thread lost its CPU is taken again. With --launches N the program starts itself
 N times; rates are medians over the launches, ratios are medians of the ratios within a launch. 4
 KiB cells move with the addresses that a launch happens to get: use 5 or more. Ratios travel from
 machine to machine, rates do not.
@@ -46,8 +49,12 @@ a whole array. (Linux and SnapRAID always store so; ISA-L has no such choice.) W
 there is in the file with every rate, as `default`.
 
 Peers. ISA-L updates by xor_gen into a scratch block and ec_encode_data_update, recovers by
-ec_encode_data with a decode matrix (one block: by xor_gen), and checks by pq_check, or, as a peer
-of its own, by pq_gen into scratch blocks and memcmp. rusty_erasure likewise. With --backend ssse3,
+ec_encode_data with a decode matrix (one block: by xor_gen), and checks by pq_check. rusty_erasure
+likewise; its check is its coder's verify. As a peer of `check` counts what a library itself offers
+to check with: ISA-L's pq_check, which is SSE code, and verify of rusty_erasure and of fec-rs. A
+faster check can be put together of ISA-L's pq_gen into scratch blocks and memcmp. No library has
+that as a function; it is measured all the same, as a composite: it stands in no ratio of the table
+and in no SUMMARY, but in lines NOTE, cell by cell, and in the file with every rate. With --backend ssse3,
 avx2, avx2_gfni or avx512 the only peer is ISA-L's pq_gen for those instructions, past its
 dispatcher. A peer marked `*`
 computes another Q than md: its speed is comparable, its bytes are not. A peer that ran without
@@ -65,10 +72,12 @@ OUTPUT, tab-separated
   SUMMARY  op place geomean min of the ratios, limit_geomean
   LOSES    cells below 1, and to whom
   READING  gen_pq against a loop that reads the k blocks and writes nothing: op place k chunk ratio
+  NOTE     ours against a composite: op place geomean min max; then each cell, with its rate
   AGAINST  each peer alone: op place geomean min max
   PATH     peer, operation and the code path it takes on this CPU
 Files in --out: DATE-BACKEND.tsv (the same), DATE-BACKEND-all.tsv (each implementation's rate in
-each cell) and DATE-BACKEND.svg (a chart).";
+each cell) and DATE-BACKEND.svg (a chart); with --label WORD the names begin DATE-BACKEND-WORD. A
+file of the same name is replaced.";
 
 /// Measures ours and the peers in turn, in one process, pinned to one core.
 #[derive(Debug, Parser)]
@@ -112,6 +121,10 @@ pub(crate) struct Options {
     /// One of our backends [default: the fastest of this CPU].
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
+
+    /// A word for the names of the files, so that one run does not replace another.
+    #[arg(long, value_name = "WORD", value_parser = word)]
+    pub(crate) label: Option<String>,
 
     /// Where the files go.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results"))]
@@ -158,6 +171,15 @@ impl Options {
             }
         }
         cells
+    }
+}
+
+fn word(text: &str) -> Result<String, String> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    if !text.is_empty() && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("letters, digits, '.', '_' and '-'".to_owned())
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::cell::{Operation, Place, Task};
 use crate::chart;
 use crate::machine;
-use crate::verdict::{Sheet, Verdict, each, limits, part, summary};
+use crate::verdict::{Sheet, Verdict, composites, each, limits, part, summary};
 
 /// Under what circumstances it was measured.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Setting {
     pub(crate) backend: String,
     pub(crate) pinned: usize,
     pub(crate) launches: u32,
+    /// In the names of the files.
+    pub(crate) label: Option<String>,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,8 @@ impl<'a> Report<'a> {
         self.heading(&mut every)?;
         self.every(&mut every)?;
         fs::create_dir_all(directory)?;
-        let stem = format!("{}-{}", self.date, self.setting.backend);
+        let label = self.setting.label.as_ref().map_or(String::new(), |label| format!("-{label}"));
+        let stem = format!("{}-{}{label}", self.date, self.setting.backend);
         let title = format!("{} on {}, {}", self.setting.backend, self.cpu, self.date);
         let files = [
             (format!("{stem}.tsv"), text),
@@ -64,10 +67,11 @@ impl<'a> Report<'a> {
     }
 
     fn heading(&self, text: &mut String) -> Result<(), core::fmt::Error> {
-        let Setting { backend, pinned, launches } = &self.setting;
+        let Setting { backend, pinned, launches, label } = &self.setting;
         let commit = commit();
         writeln!(text, "# {}; {}; CPU {pinned}; launches: {launches}", self.date, self.cpu)?;
-        writeln!(text, "# {backend} at commit {commit}; GiB/s of data bytes")
+        let label = label.as_ref().map_or(String::new(), |label| format!("; {label}"));
+        writeln!(text, "# {backend} at commit {commit}; GiB/s of data bytes{label}")
     }
 
     fn table(&self, text: &mut String) -> Result<(), core::fmt::Error> {
@@ -103,6 +107,7 @@ impl<'a> Report<'a> {
                 None => writeln!(text)?,
             }
         }
+        self.notes(text)?;
         for Verdict { cell, best, .. } in &self.verdicts {
             if let Some(best) = best.as_ref().filter(|best| best.ratio < 1.0) {
                 let Task { operation, k, chunk } = cell.task;
@@ -127,6 +132,34 @@ impl<'a> Report<'a> {
                     "AGAINST {name} {operation} {place} geomean={:.3} min={:.3} max={:.3}",
                     it.geomean, it.min, it.max
                 )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ours against what no library has as one function, but what can be put together of its
+    /// functions: told of, so that nobody is misled by the summaries.
+    fn notes(&self, text: &mut String) -> Result<(), core::fmt::Error> {
+        for operation in Operation::ALL {
+            for place in Place::ALL {
+                let part = part(&self.verdicts, operation, place);
+                let Some((name, it)) = composites(part.clone()) else { continue };
+                writeln!(
+                    text,
+                    "NOTE {operation} {place} geomean={:.3} min={:.3} max={:.3} against {name}, put \
+                     together here: not in the summary",
+                    it.geomean, it.min, it.max
+                )?;
+                for Verdict { cell, composite, .. } in part {
+                    let Some(it) = composite else { continue };
+                    let Task { operation, k, chunk } = cell.task;
+                    let (rate, ratio) = (it.rate, it.ratio);
+                    writeln!(
+                        text,
+                        "NOTE {operation} {place} k={k} chunk={chunk} {ratio:.3} {rate:.2} {}",
+                        it.name
+                    )?;
+                }
             }
         }
         Ok(())

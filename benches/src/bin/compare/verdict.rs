@@ -10,6 +10,8 @@ pub(crate) enum Standing {
     Ours,
     /// A peer that ran vector code.
     Peer,
+    /// Functions of a peer put together here: told of apart.
+    Composite,
     /// A peer that did not: shown, not compared with.
     Bystander,
     /// Ours by default, where the caller could have said more: shown, not compared.
@@ -27,7 +29,8 @@ impl Standing {
             (Part::Limit, _) => Self::Limit,
             (Part::Reading, _) => Self::Reading,
             (Part::Peer, Some(Path::Vector(_))) => Self::Peer,
-            (Part::Peer, Some(Path::Generic(_)) | None) => Self::Bystander,
+            (Part::Composite, Some(Path::Vector(_))) => Self::Composite,
+            (Part::Peer | Part::Composite, Some(Path::Generic(_)) | None) => Self::Bystander,
         }
     }
 
@@ -35,6 +38,7 @@ impl Standing {
         match self {
             Self::Ours => "ours",
             Self::Peer => "peer",
+            Self::Composite => "composite",
             Self::Bystander => "generic",
             Self::OursUnasked => "default",
             Self::Limit => "limit",
@@ -43,8 +47,16 @@ impl Standing {
     }
 
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
-        [Self::Ours, Self::Peer, Self::Bystander, Self::OursUnasked, Self::Limit, Self::Reading]
-            .into_iter()
+        let all = [
+            Self::Ours,
+            Self::Peer,
+            Self::Composite,
+            Self::Bystander,
+            Self::OursUnasked,
+            Self::Limit,
+            Self::Reading,
+        ];
+        all.into_iter()
             .find(|standing| standing.name() == name)
             .ok_or_else(|| format!("no standing {name}"))
     }
@@ -112,9 +124,11 @@ pub(crate) struct Verdict {
     pub(crate) reading: Option<f64>,
     /// Every peer: name, and ours against it.
     pub(crate) against: Vec<(String, f64)>,
+    /// The fastest composite, which is not among the peers.
+    pub(crate) composite: Option<Best>,
 }
 
-/// The fastest peer.
+/// The fastest peer, or composite.
 #[derive(Debug)]
 pub(crate) struct Best {
     pub(crate) name: String,
@@ -130,11 +144,15 @@ impl Verdict {
             median(ours.rates.iter().zip(rates).map(|(our, it)| our / it).collect())
         };
         let rivals = || entries.iter().filter(|entry| entry.standing == Standing::Peer);
-        let best = rivals().max_by(|a, b| a.rate().total_cmp(&b.rate())).map(|entry| Best {
-            name: entry.name.clone(),
-            rate: entry.rate(),
-            ratio: ratio(&entry.rates),
-        });
+        let fastest = |standing: Standing| {
+            let of_them = entries.iter().filter(|entry| entry.standing == standing);
+            of_them.max_by(|a, b| a.rate().total_cmp(&b.rate())).map(|entry| Best {
+                name: entry.name.clone(),
+                rate: entry.rate(),
+                ratio: ratio(&entry.rates),
+            })
+        };
+        let (best, composite) = (fastest(Standing::Peer), fastest(Standing::Composite));
         // The fastest loop of each launch.
         let mut limit: Vec<f64> = Vec::new();
         for entry in entries.iter().filter(|entry| entry.standing == Standing::Limit) {
@@ -147,7 +165,7 @@ impl Verdict {
         let reading = entries.iter().find(|entry| entry.standing == Standing::Reading);
         let reading = reading.map(|entry| ratio(&entry.rates));
         let against = rivals().map(|it| (it.name.clone(), ratio(&it.rates))).collect();
-        Some(Self { cell, ours: ours.rate(), best, limit, reading, against })
+        Some(Self { cell, ours: ours.rate(), best, limit, reading, against, composite })
     }
 }
 
@@ -185,6 +203,16 @@ pub(crate) fn part(
 /// Against the best peer of each cell.
 pub(crate) fn summary<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Summary> {
     Summary::of(&verdicts.filter_map(|it| Some(it.best.as_ref()?.ratio)).collect::<Vec<_>>())
+}
+
+/// Against what was put together of a library's functions: the names, and ours against it.
+pub(crate) fn composites<'a>(
+    verdicts: impl Iterator<Item = &'a Verdict> + Clone,
+) -> Option<(String, Summary)> {
+    let all = verdicts.filter_map(|it| it.composite.as_ref());
+    let mut names: Vec<&str> = all.clone().map(|it| it.name.as_str()).collect();
+    names.dedup();
+    Some((names.join(", "), Summary::of(&all.map(|it| it.ratio).collect::<Vec<_>>())?))
 }
 
 /// Against the loops without arithmetic.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use erasure_isa_l_sys as isal;
 
-use super::{Bind, Call, Path, Peer};
+use super::{Bind, Call, Part, Path, Peer};
 use crate::cell::{Operation, Task};
 use crate::row::Row;
 
@@ -33,7 +33,7 @@ type Raid = unsafe extern "C" fn(c_int, c_int, *mut *mut c_void) -> c_int;
 pub(super) enum Isal {
     /// The functions that it has.
     Plain,
-    /// A check by its fast generator.
+    /// A check that it does not have: its fast generator and `memcmp`, put together here.
     GenerateAndCompare,
     /// Its generator for one set of instructions, past its dispatcher.
     Instructions(&'static str, Raid),
@@ -61,6 +61,13 @@ impl Peer for Isal {
             Self::Plain => format!("isa-l-{VERSION}"),
             Self::GenerateAndCompare => format!("isa-l-{VERSION}:pq_gen+memcmp"),
             Self::Instructions(function, _) => format!("isa-l-{VERSION}:{function}"),
+        }
+    }
+
+    fn part(&self) -> Part {
+        match self {
+            Self::Plain | Self::Instructions(..) => Part::Peer,
+            Self::GenerateAndCompare => Part::Composite,
         }
     }
 

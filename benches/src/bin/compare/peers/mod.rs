@@ -43,6 +43,9 @@ pub(crate) enum Part {
     /// Ours as it is when the caller says nothing: listed, not compared.
     OursUnasked,
     Peer,
+    /// Functions of a library put together here to what it does not have as one: listed, and
+    /// compared apart.
+    Composite,
     Limit,
     /// A loop that writes nothing.
     Reading,
