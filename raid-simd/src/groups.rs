@@ -29,6 +29,17 @@ where
     E: End<'c, V>,
 {
     type Answer = ();
+    type Parts = (Self, (), (), ());
+
+    #[inline(always)]
+    fn into_parts(self) -> Self::Parts {
+        (self, (), (), ())
+    }
+
+    #[inline(always)]
+    fn of_parts((this, ..): Self::Parts) -> Self {
+        this
+    }
 
     #[inline(always)]
     fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<()> {
@@ -73,6 +84,17 @@ where
     E: Resume<'c, V>,
 {
     type Answer = ();
+    type Parts = (Self, (), (), ());
+
+    #[inline(always)]
+    fn into_parts(self) -> Self::Parts {
+        (self, (), (), ())
+    }
+
+    #[inline(always)]
+    fn of_parts((this, ..): Self::Parts) -> Self {
+        this
+    }
 
     #[inline(always)]
     fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<()> {

@@ -40,6 +40,17 @@ where
     E: End<'c, V>,
 {
     type Answer = ();
+    type Parts = (Extent<'c>, S, E, ());
+
+    #[inline(always)]
+    fn into_parts(self) -> Self::Parts {
+        (self.extent, self.makings, self.end, ())
+    }
+
+    #[inline(always)]
+    fn of_parts((extent, makings, end, ()): Self::Parts) -> Self {
+        Self { extent, makings, end, rule: PhantomData }
+    }
 
     #[inline(always)]
     fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<()> {
@@ -88,6 +99,17 @@ where
     E: End<'c, V>,
 {
     type Answer = ();
+    type Parts = (Self, (), (), ());
+
+    #[inline(always)]
+    fn into_parts(self) -> Self::Parts {
+        (self, (), (), ())
+    }
+
+    #[inline(always)]
+    fn of_parts((this, ..): Self::Parts) -> Self {
+        this
+    }
 
     #[inline(always)]
     fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<()> {

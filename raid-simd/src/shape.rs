@@ -17,31 +17,34 @@ pub(crate) struct Order<const LOST: usize> {
 /// on, but for those of missing blocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usual<const LOST: usize> {
-    /// The places from which on exponents are one more than before.
-    gaps: [usize; LOST],
-    /// The bits of an exponent that are looked at.
-    doubt: usize,
+    /// The places from which on exponents are one more than before. Small: with the blocks' address
+    /// and length it crosses a call in registers.
+    gaps: [u16; LOST],
 }
+
+/// Instead of a place: exponents are not looked at.
+const KNOWN: u16 = u16::MAX;
 
 impl<const LOST: usize> Usual<LOST> {
     /// Exponents that were looked at before: a recovery takes any.
-    pub(crate) const KNOWN: Self = Self { gaps: [0; LOST], doubt: 0 };
+    pub(crate) const KNOWN: Self = Self { gaps: [KNOWN; LOST] };
 
     #[inline(always)]
     pub(crate) fn without(lost: [Exponent; LOST]) -> Self {
-        let mut gaps = lost.map(Exponent::index);
+        let mut gaps = lost.map(|exponent| u16::from(exponent.get()));
         if let [first, second] = gaps.as_mut_slice() {
             let (low, high) = (*first.min(second), *first.max(second));
             (*first, *second) = (low, high.saturating_sub(1));
         }
-        Self { gaps, doubt: usize::MAX }
+        Self { gaps }
     }
 
     /// With which block to begin if they are in the order of their members: the lowest exponent is
     /// somewhere in the middle then.
     #[inline(always)]
     pub(crate) fn turn<B: Ranked>(&self, first: &B, count: usize) -> Option<usize> {
-        let lower = |place: usize, gap: &usize| place.saturating_sub(usize::from(*gap < place));
+        let lower =
+            |place: usize, gap: &u16| place.saturating_sub(usize::from(usize::from(*gap) < place));
         let before = self.gaps.iter().fold(first.exponent().index(), lower);
         if before == 0 { None } else { count.checked_sub(before) }
     }
@@ -50,13 +53,11 @@ impl<const LOST: usize> Usual<LOST> {
     /// there. Parts that there are not are empty.
     #[inline(always)]
     pub(crate) fn parts<'b, B: Ranked>(&self, blocks: &'b [B]) -> Option<[&'b [B]; PARTS]> {
-        if self.doubt == 0 {
-            return None;
-        }
         let (low, high) = match self.gaps.as_slice() {
+            [KNOWN, ..] => return None,
             [] => (usize::MAX, usize::MAX),
-            [low] => (*low, usize::MAX),
-            [low, high] => (*low, *high),
+            [low] => (usize::from(*low), usize::MAX),
+            [low, high] => (usize::from(*low), usize::from(*high)),
             [..] => return None,
         };
         let (below, rest) = blocks.split_at_checked(low.min(blocks.len()))?;
@@ -71,11 +72,13 @@ impl<const LOST: usize> Usual<LOST> {
     #[inline(always)]
     pub(crate) fn has<B: Ranked>(&self, index: usize, block: &B) -> bool {
         let exponent = block.exponent().index();
-        if LOST == 0 {
-            return exponent == index;
+        let passed =
+            |place: usize, gap: &u16| place.wrapping_add(usize::from(index >= usize::from(*gap)));
+        match self.gaps.as_slice() {
+            [] => exponent == index,
+            [KNOWN, ..] => true,
+            gaps => gaps.iter().fold(index, passed) == exponent,
         }
-        let passed = |place: usize, gap: &usize| place.wrapping_add(usize::from(index >= *gap));
-        (self.gaps.iter().fold(index, passed) ^ exponent) & self.doubt == 0
     }
 }
 

@@ -39,7 +39,7 @@ struct ByUnit<'c, 'v, R, S, T, K, F> {
     rule: PhantomData<(R, T)>,
 }
 
-impl<'c, V, R, S, T, K> Work<V> for ByUnit<'c, '_, R, S, T, K, K::Finding>
+impl<'c, 'v, V, R, S, T, K> Work<V> for ByUnit<'c, 'v, R, S, T, K, K::Finding>
 where
     V: Vector,
     R: Rule<'c, V, T>,
@@ -47,6 +47,17 @@ where
     K: Look<'c, V>,
 {
     type Answer = usize;
+    type Parts = (Extent<'c>, S, K, &'v mut dyn FnMut(usize, K::Finding));
+
+    #[inline(always)]
+    fn into_parts(self) -> Self::Parts {
+        (self.extent, self.makings, self.look, self.visit)
+    }
+
+    #[inline(always)]
+    fn of_parts((extent, makings, look, visit): Self::Parts) -> Self {
+        Self { extent, makings, look, visit, rule: PhantomData }
+    }
 
     #[inline(always)]
     fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<usize> {
@@ -119,6 +130,17 @@ where
     K: Look<'c, V>,
 {
     type Answer = K::Seen;
+    type Parts = (Self, (), (), ());
+
+    #[inline(always)]
+    fn into_parts(self) -> Self::Parts {
+        (self, (), (), ())
+    }
+
+    #[inline(always)]
+    fn of_parts((this, ..): Self::Parts) -> Self {
+        this
+    }
 
     #[inline(always)]
     fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<K::Seen> {
@@ -146,6 +168,17 @@ where
     K: Look<'c, V>,
 {
     type Answer = usize;
+    type Parts = (Self, (), (), ());
+
+    #[inline(always)]
+    fn into_parts(self) -> Self::Parts {
+        (self, (), (), ())
+    }
+
+    #[inline(always)]
+    fn of_parts((this, ..): Self::Parts) -> Self {
+        this
+    }
 
     #[inline(always)]
     fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<usize> {

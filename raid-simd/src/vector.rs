@@ -153,13 +153,70 @@ pub(crate) enum Gaps {
 }
 
 /// A loop that a backend runs inside one of its entries.
-pub(crate) trait Work<V: Vector> {
+///
+/// It goes into an entry in parts: what is no larger than two words crosses a call in registers.
+pub(crate) trait Work<V: Vector>: Sized {
     type Answer;
+    type Parts: Parts;
+
+    fn into_parts(self) -> Self::Parts;
+    fn of_parts(parts: Self::Parts) -> Self;
 
     /// Runs in tiles of `N` columns. `inline(always)`. `None`: a block is not what it was taken
     /// for, and nothing was done.
     fn run<M: Mode, const N: usize>(self, proof: V::Proof) -> Option<Self::Answer>;
 }
+
+/// Up to four values.
+pub(crate) trait Parts {
+    type First;
+    type Second;
+    type Third;
+    type Fourth;
+
+    fn split(self) -> (Self::First, Self::Second, Self::Third, Self::Fourth);
+    fn join(
+        first: Self::First,
+        second: Self::Second,
+        third: Self::Third,
+        fourth: Self::Fourth,
+    ) -> Self;
+}
+
+impl<A, B, C, D> Parts for (A, B, C, D) {
+    type First = A;
+    type Second = B;
+    type Third = C;
+    type Fourth = D;
+
+    #[inline(always)]
+    fn split(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn join(first: A, second: B, third: C, fourth: D) -> Self {
+        (first, second, third, fourth)
+    }
+}
+
+/// Writes an entry of a backend: a function that enables its instructions and runs work in tiles of
+/// so many columns.
+macro_rules! entry {
+    ($(#[$attribute:meta])+ fn $name:ident: $vector:ty, $mode:ty, $columns:literal) => {
+        $(#[$attribute])+
+        fn $name<W: Work<$vector>>(
+            proof: <$vector as Vector>::Proof,
+            first: <W::Parts as Parts>::First,
+            second: <W::Parts as Parts>::Second,
+            third: <W::Parts as Parts>::Third,
+            fourth: <W::Parts as Parts>::Fourth,
+        ) -> Option<W::Answer> {
+            W::of_parts(Parts::join(first, second, third, fourth)).run::<$mode, $columns>(proof)
+        }
+    };
+}
+pub(crate) use entry;
 
 /// How results are written.
 pub(crate) trait Mode {

@@ -5,7 +5,7 @@ use core::arch::aarch64::{uint8x16_t, veor3q_u8};
 use super::neon::{Neon, Quad, reduction};
 use crate::gather::{Make, Taker, gather_counted};
 use crate::gf256::Nibbles;
-use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, Parts, PastCache, Vector, Work, entry};
 use crate::verdict::Different;
 
 /// Proof that the CPU has the SHA-3 instructions.
@@ -115,37 +115,40 @@ impl Vector for Sha3Quad {
 
     #[inline(always)]
     fn enter_tile<W: Work<Self>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { tile(proof, work) }
+        unsafe { tile::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_wide<W: Work<Self>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { wide(proof, work) }
+        unsafe { wide::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_stream<W: Work<Self>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { stream(proof, work) }
+        unsafe { stream::<W>(proof, first, second, third, fourth) }
     }
 }
 
-#[target_feature(enable = "neon,sha3")]
-#[inline(never)]
-fn tile<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 4>(proof)
+entry! {
+    #[target_feature(enable = "neon,sha3")]
+    #[inline(never)]
+    fn tile: Sha3Quad, Cached, 4
 }
 
-#[target_feature(enable = "neon,sha3")]
-fn wide<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 8>(proof)
+entry! {
+    #[target_feature(enable = "neon,sha3")]
+    fn wide: Sha3Quad, Cached, 8
 }
 
-#[target_feature(enable = "neon,sha3")]
-fn stream<W: Work<Sha3Quad>>(proof: NeonSha3, work: W) -> Option<W::Answer> {
-    work.run::<PastCache, 4>(proof)
+entry! {
+    #[target_feature(enable = "neon,sha3")]
+    fn stream: Sha3Quad, PastCache, 4
 }
 
 #[target_feature(enable = "neon,sha3")]

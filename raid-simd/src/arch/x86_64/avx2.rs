@@ -10,7 +10,7 @@ use core::arch::x86_64::{
 use super::offset::OFFSET;
 use crate::gather::{Make, Taker, gather_counted};
 use crate::gf256::{self, Nibbles};
-use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, Parts, PastCache, Vector, Work, entry};
 use crate::verdict::Different;
 
 /// Proof that the CPU has AVX2.
@@ -142,37 +142,40 @@ impl Vector for Ymm {
 
     #[inline(always)]
     fn enter_tile<W: Work<Self>>(proof: Avx2, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { tile(proof, work) }
+        unsafe { tile::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_wide<W: Work<Self>>(proof: Avx2, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { wide(proof, work) }
+        unsafe { wide::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_stream<W: Work<Self>>(proof: Avx2, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { stream(proof, work) }
+        unsafe { stream::<W>(proof, first, second, third, fourth) }
     }
 }
 
-#[target_feature(enable = "avx2")]
-#[inline(never)]
-fn tile<W: Work<Ymm>>(proof: Avx2, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 4>(proof)
+entry! {
+    #[target_feature(enable = "avx2")]
+    #[inline(never)]
+    fn tile: Ymm, Cached, 4
 }
 
-#[target_feature(enable = "avx2")]
-fn wide<W: Work<Ymm>>(proof: Avx2, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 8>(proof)
+entry! {
+    #[target_feature(enable = "avx2")]
+    fn wide: Ymm, Cached, 8
 }
 
-#[target_feature(enable = "avx2")]
-fn stream<W: Work<Ymm>>(proof: Avx2, work: W) -> Option<W::Answer> {
-    work.run::<PastCache, 2>(proof)
+entry! {
+    #[target_feature(enable = "avx2")]
+    fn stream: Ymm, PastCache, 2
 }
 
 impl Ymm {

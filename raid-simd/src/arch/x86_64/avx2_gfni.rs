@@ -5,7 +5,7 @@ use core::arch::x86_64::{_mm256_gf2p8affine_epi64_epi8, _mm256_set1_epi64x};
 use super::avx2::{Avx2, Ymm};
 use super::matrix::{BY_2, BY_4, Matrix, matrix};
 use crate::gather::{Make, Taker, gather_counted};
-use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, Parts, PastCache, Vector, Work, entry};
 use crate::verdict::Different;
 
 /// Proof that the CPU has GFNI on top of AVX2.
@@ -129,37 +129,40 @@ impl Vector for GfniYmm {
 
     #[inline(always)]
     fn enter_tile<W: Work<Self>>(proof: Avx2Gfni, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { tile(proof, work) }
+        unsafe { tile::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_wide<W: Work<Self>>(proof: Avx2Gfni, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { wide(proof, work) }
+        unsafe { wide::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_stream<W: Work<Self>>(proof: Avx2Gfni, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { stream(proof, work) }
+        unsafe { stream::<W>(proof, first, second, third, fourth) }
     }
 }
 
-#[target_feature(enable = "avx2,gfni")]
-#[inline(never)]
-fn tile<W: Work<GfniYmm>>(proof: Avx2Gfni, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 4>(proof)
+entry! {
+    #[target_feature(enable = "avx2,gfni")]
+    #[inline(never)]
+    fn tile: GfniYmm, Cached, 4
 }
 
-#[target_feature(enable = "avx2,gfni")]
-fn wide<W: Work<GfniYmm>>(proof: Avx2Gfni, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 6>(proof)
+entry! {
+    #[target_feature(enable = "avx2,gfni")]
+    fn wide: GfniYmm, Cached, 6
 }
 
-#[target_feature(enable = "avx2,gfni")]
-fn stream<W: Work<GfniYmm>>(proof: Avx2Gfni, work: W) -> Option<W::Answer> {
-    work.run::<PastCache, 2>(proof)
+entry! {
+    #[target_feature(enable = "avx2,gfni")]
+    fn stream: GfniYmm, PastCache, 2
 }
 
 #[target_feature(enable = "avx2,gfni")]

@@ -10,7 +10,7 @@ use core::arch::x86_64::{
 use super::offset::OFFSET;
 use crate::gather::{Make, Taker, gather_counted};
 use crate::gf256::{self, Nibbles};
-use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, Parts, PastCache, Vector, Work, entry};
 use crate::verdict::Different;
 
 /// Proof that the CPU has AVX-512 F, BW and VL.
@@ -162,37 +162,40 @@ impl Vector for Zmm {
 
     #[inline(always)]
     fn enter_tile<W: Work<Self>>(proof: Avx512, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { tile(proof, work) }
+        unsafe { tile::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_wide<W: Work<Self>>(proof: Avx512, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { wide(proof, work) }
+        unsafe { wide::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_stream<W: Work<Self>>(proof: Avx512, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { stream(proof, work) }
+        unsafe { stream::<W>(proof, first, second, third, fourth) }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-#[inline(never)]
-fn tile<W: Work<Zmm>>(proof: Avx512, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 4>(proof)
+entry! {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline(never)]
+    fn tile: Zmm, Cached, 4
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn wide<W: Work<Zmm>>(proof: Avx512, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 8>(proof)
+entry! {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn wide: Zmm, Cached, 8
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn stream<W: Work<Zmm>>(proof: Avx512, work: W) -> Option<W::Answer> {
-    work.run::<PastCache, 1>(proof)
+entry! {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn stream: Zmm, PastCache, 1
 }
 
 impl Zmm {

@@ -5,7 +5,7 @@ use core::arch::x86_64::{_mm512_gf2p8affine_epi64_epi8, _mm512_set1_epi64};
 use super::avx512::{Avx512, Zmm};
 use super::matrix::{BY_2, BY_4, Matrix, matrix};
 use crate::gather::{Make, Taker, gather_counted};
-use crate::vector::{Cached, Counts, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Counts, Gaps, Parts, PastCache, Vector, Work, entry};
 use crate::verdict::Different;
 
 /// Proof that the CPU has GFNI on top of AVX-512.
@@ -139,37 +139,40 @@ impl Vector for GfniZmm {
 
     #[inline(always)]
     fn enter_tile<W: Work<Self>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { tile(proof, work) }
+        unsafe { tile::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_wide<W: Work<Self>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { wide(proof, work) }
+        unsafe { wide::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
     fn enter_stream<W: Work<Self>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { stream(proof, work) }
+        unsafe { stream::<W>(proof, first, second, third, fourth) }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
-#[inline(never)]
-fn tile<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 4>(proof)
+entry! {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
+    #[inline(never)]
+    fn tile: GfniZmm, Cached, 4
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
-fn wide<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 8>(proof)
+entry! {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
+    fn wide: GfniZmm, Cached, 8
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
-fn stream<W: Work<GfniZmm>>(proof: Avx512Gfni, work: W) -> Option<W::Answer> {
-    work.run::<PastCache, 1>(proof)
+entry! {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]
+    fn stream: GfniZmm, PastCache, 1
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,gfni")]

@@ -8,7 +8,7 @@ use core::arch::x86_64::{
 
 use super::offset::OFFSET;
 use crate::gf256::{self, Nibbles};
-use crate::vector::{Cached, Gaps, PastCache, Vector, Work};
+use crate::vector::{Cached, Gaps, Parts, PastCache, Vector, Work, entry};
 use crate::verdict::Different;
 
 /// Proof that the CPU has SSSE3.
@@ -128,8 +128,9 @@ impl Vector for Xmm {
 
     #[inline(always)]
     fn enter_tile<W: Work<Self>>(proof: Ssse3, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { tile(proof, work) }
+        unsafe { tile::<W>(proof, first, second, third, fourth) }
     }
 
     #[inline(always)]
@@ -140,20 +141,21 @@ impl Vector for Xmm {
 
     #[inline(always)]
     fn enter_stream<W: Work<Self>>(proof: Ssse3, work: W) -> Option<W::Answer> {
+        let (first, second, third, fourth) = work.into_parts().split();
         // SAFETY: the proof.
-        unsafe { stream(proof, work) }
+        unsafe { stream::<W>(proof, first, second, third, fourth) }
     }
 }
 
-#[target_feature(enable = "ssse3")]
-#[inline(never)]
-fn tile<W: Work<Xmm>>(proof: Ssse3, work: W) -> Option<W::Answer> {
-    work.run::<Cached, 4>(proof)
+entry! {
+    #[target_feature(enable = "ssse3")]
+    #[inline(never)]
+    fn tile: Xmm, Cached, 4
 }
 
-#[target_feature(enable = "ssse3")]
-fn stream<W: Work<Xmm>>(proof: Ssse3, work: W) -> Option<W::Answer> {
-    work.run::<PastCache, 4>(proof)
+entry! {
+    #[target_feature(enable = "ssse3")]
+    fn stream: Xmm, PastCache, 4
 }
 
 impl Xmm {
