@@ -56,7 +56,9 @@
 //! | `select.rs` | [`Kernels`]: which backend runs, and how it is chosen |
 //! | `operations/` | the methods of [`Kernels`], and what each does with the sums of a tile |
 //! | `rows.rs` | which loop runs for the exponents of a row |
+//! | `makings.rs` | what the blocks of a row become in a list |
 //! | `pass.rs` | one pass over all blocks of a call, written once for any backend |
+//! | `groups.rs`, `units.rs` | passes by groups of blocks, and by units that are looked at |
 //! | `fold.rs` | the inner loops: the P and Q sums of a tile |
 //! | `vector.rs` | `Vector`, the private trait that a backend implements; tiles |
 //! | `gather.rs`, `placement.rs` | which loop runs for how many blocks, and where results go |
@@ -88,6 +90,7 @@ mod fold;
 mod gather;
 pub mod gf256;
 mod groups;
+mod makings;
 mod operations;
 mod pass;
 mod placement;
