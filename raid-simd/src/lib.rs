@@ -78,6 +78,15 @@
 //! to compare so many is left to the reference.
 #![no_std]
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "what backends with vectors alone need"
+    )
+)]
 
 #[cfg(feature = "std")]
 extern crate std;
