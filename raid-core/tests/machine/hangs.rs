@@ -273,6 +273,34 @@ fn a_command_may_hang_beside_media_faults_and_among_the_retries_in_units() {
 }
 
 #[test]
+fn a_command_may_hang_beside_blocks_that_are_listed_and_made_good() {
+    let mut points = 0;
+    for blueprint in [arrays::raid6(4), arrays::raid6(5), arrays::raid1(3)] {
+        let blueprint = Blueprint {
+            requests: 8,
+            slots: 3,
+            lane: Sectors(CHUNK),
+            bad_blocks: 8,
+            ..blueprint.clone()
+        };
+        let mut devices = blueprint.devices(&arrays::content(blueprint.size(), 1));
+        // Bad from the start, and written in a session.
+        devices[1].listed.extend(DATA_OFFSET + 9..DATA_OFFSET + 13);
+        // One unit fails by itself as well.
+        let bad = DATA_OFFSET + CHUNK - 2..DATA_OFFSET + CHUNK;
+        devices[0].rules.push(Rule::on(&[Action::Write], Fault::Media).at(bad).times(2));
+        for case in 0..16 {
+            let commands = session_on(&blueprint, devices.clone(), &[], courses(case)).commands;
+            for hang in 0..commands {
+                session_on(&blueprint, devices.clone(), &[hang], courses(case));
+                points += 1;
+            }
+        }
+    }
+    assert!(points > 2_000, "{points}");
+}
+
+#[test]
 fn a_command_may_hang_in_a_degraded_array() {
     let lost = MemberSet::only(MemberIndex(1));
     for blueprint in [arrays::raid6(4), arrays::raid6(5), arrays::raid1(3)] {

@@ -8,7 +8,7 @@ use raid_core::units::{Lba, MemberIndex};
 use raid_sim::device::RamDevice;
 use raid_sim::host::Answered;
 use raid_sim::reference;
-use raid_sim::sim::{Blueprint, Sim, read_back};
+use raid_sim::sim::{Blueprint, DATA_OFFSET, Sim, read_back};
 
 /// Whether all blocks can be known without these members, says algebra.
 pub(crate) fn survives(blueprint: &Blueprint, devices: &[RamDevice], lost: MemberSet) -> bool {
@@ -56,8 +56,26 @@ fn fits(blueprint: &Blueprint, devices: &[RamDevice], lost: MemberSet, content: 
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// The devices with what belongs to this content where they call blocks bad: nobody reads that.
+pub(crate) fn unlisted(
+    blueprint: &Blueprint,
+    devices: &[RamDevice],
+    content: &[u8],
+) -> Vec<RamDevice> {
+    let mut devices = devices.to_vec();
+    let wanted = reference::lay_out(&blueprint.geometry, content, blueprint.member_sectors);
+    for (device, wanted) in devices.iter_mut().zip(&wanted) {
+        for sector in device.listed.clone() {
+            let at = usize::try_from(sector - DATA_OFFSET).unwrap() * 512;
+            device.medium.store(sector, &wanted[at..at + 512]);
+        }
+    }
+    devices
+}
+
 /// The members fit this content, and algebra solves them for it.
 pub(crate) fn holds(blueprint: &Blueprint, devices: &[RamDevice], lost: MemberSet, content: &[u8]) {
+    let devices = &unlisted(blueprint, devices, content);
     fits(blueprint, devices, lost, content);
     let areas = blueprint.areas(devices, lost);
     let geometry = &blueprint.geometry;

@@ -103,14 +103,7 @@ impl Case<'_> {
     fn holds(&self, devices: &[RamDevice], content: &[u8]) {
         let geometry = &self.blueprint.geometry;
         let sectors = self.blueprint.member_sectors;
-        let wanted = reference::lay_out(geometry, content, sectors);
-        let mut devices = devices.to_vec();
-        for (device, wanted) in devices.iter_mut().zip(&wanted) {
-            for sector in device.listed.clone() {
-                let at = usize::try_from(sector - DATA_OFFSET).unwrap() * 512;
-                device.medium.store(sector, &wanted[at..at + 512]);
-            }
-        }
+        let devices = judge::unlisted(self.blueprint, devices, content);
         let areas = self.blueprint.areas(&devices, MemberSet::NONE);
         let wrong = reference::disagreements(geometry, content, &areas, sectors);
         assert!(wrong.is_empty(), "{wrong:?}");
