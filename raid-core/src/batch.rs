@@ -81,6 +81,15 @@ impl Batch {
         }
     }
 
+    /// What is not issued yet to these members fails like a block that cannot be read: it has been
+    /// found bad meanwhile.
+    pub(crate) fn sparing(mut self, bad: MemberSet) -> Self {
+        let spared = self.issue.intersection(bad);
+        self.issue = self.issue.difference(spared);
+        self.not_member = self.not_member.union(spared);
+        self
+    }
+
     /// Offers what is not issued yet; a command to a member in `absent` ends at once, as gone.
     pub(crate) fn offer(
         mut self,

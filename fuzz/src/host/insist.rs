@@ -44,8 +44,8 @@ impl MemoryHost {
                 }
             }
             Command::Read { device, at, sectors, .. } => {
-                let listed = &self.devices[device.index()].listed;
-                let bad = listed.range(at.0..at.0 + sectors.0).next();
+                let known = &self.devices[device.index()].known_bad;
+                let bad = known.range(at.0..at.0 + sectors.0).next();
                 assert_eq!(bad, None, "{command:?} of what is known to be bad");
             }
             Command::Compute(_) => {}

@@ -81,7 +81,9 @@ impl MemoryHost {
                 assert!(record.events > before, "the event count rises with every record");
                 device.cached = Some(record);
             }
-            Command::RecordBad { device, at, sectors, state, .. } => {
+            Command::RecordBad { device, member, at, sectors, state } => {
+                // A pass lists parity that nothing is the matter with.
+                self.injured.insert(member.0);
                 let sectors = at.0..at.0 + sectors.0;
                 let listed = &mut self.devices[device.index()].listed;
                 match state {
@@ -227,9 +229,18 @@ impl Host for MemoryHost {
                 self.serving = Writing::Forbidden;
             }
             Event::PassEnded { report, end } => self.pass_ended(&report, end),
+            Event::BlockBad { member, at, sectors } => {
+                let device = self.device_of(member.0);
+                let device = &mut self.devices[device.index()];
+                device.known_bad.extend(at.0..at.0 + sectors.0);
+                assert!(device.known_bad.is_subset(&device.listed), "it is on record");
+            }
+            Event::BlockGood { member, at, sectors } => {
+                let device = self.device_of(member.0);
+                let known = &mut self.devices[device.index()].known_bad;
+                known.retain(|sector| !(at.0..at.0 + sectors.0).contains(sector));
+            }
             Event::BlockRewritten { .. }
-            | Event::BlockBad { .. }
-            | Event::BlockGood { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }
             | Event::Ambiguous { .. } => {}

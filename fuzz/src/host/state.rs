@@ -19,6 +19,8 @@ pub struct Device {
     pub bad: BTreeSet<u64>,
     /// Sectors that are on the list of bad ones, durably.
     pub listed: BTreeSet<u64>,
+    /// Of these, those that the engine has said to know of.
+    pub known_bad: BTreeSet<u64>,
     /// The faults of the next commands.
     pub faults: VecDeque<Fault>,
     pub faults_given: usize,

@@ -26,10 +26,11 @@ impl ChunkPlan {
             Transfer::Direct => None,
             Transfer::Staged => Some(Task::Deliver),
         };
+        let found = self.at.faulted.difference(self.at.bad);
         Plan {
             reads: MemberSet::only(block),
             tasks: Tasks::of([deliver, None, None, None]),
-            writes: self.copies.intersection(self.at.faulted).difference(self.at.unwritable),
+            writes: self.copies.intersection(found).difference(self.at.unwritable),
             unserved: MemberSet::NONE,
             block,
         }

@@ -310,7 +310,8 @@ impl RowPlan {
 
     /// Of restored blocks, those that were found unreadable here and whose member takes writes.
     fn mendable(&self, restored: MemberSet) -> MemberSet {
-        restored.intersection(self.at.faulted).difference(self.at.unwritable)
+        let found = self.at.faulted.difference(self.at.bad);
+        restored.intersection(found).difference(self.at.unwritable)
     }
 
     fn parities(&self, live: MemberSet) -> Option<Parities> {

@@ -25,6 +25,7 @@ impl Gather {
 
     pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, plan, faulted, io } = self;
+        let io = io.sparing(ports.array.bad(&work.now()));
         let buffers = work.buffers(ports.slot);
         let mut refused = None;
         let round = io.offer(ports.array.absent(), |member| {
