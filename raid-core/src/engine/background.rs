@@ -69,7 +69,8 @@ impl Engine<'_> {
     }
 
     /// Gives a place that lacks a member to a device whose state is rebuilding. Nothing is copied
-    /// to it before a recovery is started; writes reach it from now on.
+    /// to it before a recovery is started; writes reach it from now on. Its list of bad blocks is
+    /// taken for empty: whoever keeps it sees to that before.
     ///
     /// # Errors
     /// Why it is not taken; nothing has happened.
