@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use raid_core::engine::{
-    Access, Dirty, Engine, Memory, Progress, ReadsFrom, RequestSlot, Seat, Setup, Slot,
+    Access, Dirty, Engine, Memory, Progress, ReadsFrom, RequestSlot, RowLog, Seat, Setup, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Raid6Layout, Shape};
 use raid_core::host::{
@@ -53,9 +53,11 @@ impl Host for NullHost {
             Command::Read { .. } => &mut self.commands.reads,
             Command::Compute(_) => &mut self.commands.jobs,
             Command::Write { .. } => &mut self.commands.writes,
-            Command::Flush { .. } | Command::Record { .. } | Command::RecordBad { .. } => {
-                &mut self.commands.others
-            }
+            Command::Flush { .. }
+            | Command::Record { .. }
+            | Command::RecordBad { .. }
+            | Command::LogParity { .. }
+            | Command::SealLog { .. } => &mut self.commands.others,
         };
         *counter = counter.wrapping_add(1);
         self.in_flight.push(token);
@@ -96,6 +98,7 @@ impl<'m> Bench<'m> {
             lane: CHUNK,
             access: Access::ReadWrite,
             dirty: Dirty::Refuse,
+            log: RowLog::None,
         };
         let engine = Engine::new(&setup, memory).expect("a usual setup");
         let host = NullHost {

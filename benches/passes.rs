@@ -23,7 +23,8 @@ use core::hint::black_box;
 use std::time::Instant;
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Memory, PassEnd, PassKind, ReadsFrom, RequestSlot, Seat, Setup, Slot,
+    Access, Dirty, Engine, Memory, PassEnd, PassKind, ReadsFrom, RequestSlot, RowLog, Seat, Setup,
+    Slot,
 };
 use raid_core::geometry::{Geometry, Layout, ParityGeometry, Raid6Layout, Role, Row, Shape};
 use raid_core::host::{
@@ -105,9 +106,11 @@ impl Host for RamHost<'_> {
                 }
                 Completion::Done
             }
-            Command::Flush { .. } | Command::Record { .. } | Command::RecordBad { .. } => {
-                Completion::Done
-            }
+            Command::Flush { .. }
+            | Command::Record { .. }
+            | Command::RecordBad { .. }
+            | Command::LogParity { .. }
+            | Command::SealLog { .. } => Completion::Done,
             Command::Compute(job) => {
                 let (slot, length) = (job.slot().index(), bytes(job.sectors()));
                 let mut lanes: heapless::Vec<&mut [u8], { MEMBERS as usize }> = match self.lanes {
@@ -213,6 +216,7 @@ impl Array {
             lane: self.rows.chunk(),
             access: Access::ReadWrite,
             dirty: Dirty::Refuse,
+            log: RowLog::None,
         };
         let (mut slots, mut requests) = ([Slot::FREE; SLOTS], [RequestSlot::FREE; 1]);
         let memory = Memory { background: BACKGROUND, ..Memory::new(&mut slots, &mut requests) };

@@ -8,6 +8,7 @@
 use crate::metadata::Record;
 use crate::pass::{PassEnd, PassReport};
 use crate::plan::Job;
+use crate::rectangle::Rectangle;
 use static_assertions::assert_impl_all;
 
 use crate::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
@@ -117,6 +118,36 @@ pub enum Command {
         /// Whether it is bad from now on, or good.
         state: BlockState,
     },
+    /// Add an entry to the batch that is being put together for the log of the member at this place:
+    /// that the covered blocks of a row are about to be written, and what the row's parity is
+    /// without them. A batch with another number than the entry before is a new one: of that before
+    /// only what was sealed counts.
+    ///
+    /// The bytes may be written now, or kept and written with the header.
+    LogParity {
+        /// The member's device.
+        device: DeviceIndex,
+        /// The place of the member: it holds the parity of the row.
+        member: MemberIndex,
+        /// The number of the batch.
+        batch: u32,
+        /// What is about to be written.
+        rectangle: Rectangle,
+        /// Where the partial parity is, as long as the rectangle; `None` where it covers the whole
+        /// row.
+        from: Option<Buffer>,
+    },
+    /// Complete a batch: write the header of the log of the member at this place, with the entries
+    /// that were added to this batch, or with none. From then on it stands for the log before. It
+    /// need not be durable: a flush of the device follows.
+    SealLog {
+        /// The member's device.
+        device: DeviceIndex,
+        /// The place of the member.
+        member: MemberIndex,
+        /// The number of the batch.
+        batch: u32,
+    },
     /// Run a job over memory: parity, recovery, comparison or copying.
     Compute(Job),
 }
@@ -134,7 +165,9 @@ impl Command {
             | Self::Write { device, .. }
             | Self::Flush { device }
             | Self::Record { device, .. }
-            | Self::RecordBad { device, .. } => Some(*device),
+            | Self::RecordBad { device, .. }
+            | Self::LogParity { device, .. }
+            | Self::SealLog { device, .. } => Some(*device),
             Self::Compute(_) => None,
         }
     }
@@ -180,7 +213,8 @@ pub enum Durability {
 /// Memory by name. The engine never sees a byte of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Buffer {
-    /// A lane: memory that the host set aside, one lane for each member of each slot.
+    /// A lane: memory that the host set aside, one lane for each member of each slot. Where the array
+    /// has a log of partial parity each slot has one lane more, behind those of the members.
     Lane {
         /// The stripe operation's slot.
         slot: SlotIndex,
@@ -257,6 +291,8 @@ impl Token {
         let owner = match self.owner {
             Owner::Metadata => 0,
             Owner::Slot(slot) => u64::from(slot.0).wrapping_add(1),
+            Owner::Log => LOG_BITS,
+            Owner::Settling => SETTLING_BITS,
         };
         u64::from(self.epoch) | (u64::from(self.member.0) << 32) | (owner << 40)
     }
@@ -268,11 +304,17 @@ impl Token {
         let owner = u32::from_le_bytes([o0, o1, o2, 0]);
         let owner = match owner.checked_sub(1) {
             None => Owner::Metadata,
+            Some(_) if u64::from(owner) == LOG_BITS => Owner::Log,
+            Some(_) if u64::from(owner) == SETTLING_BITS => Owner::Settling,
             Some(slot) => Owner::Slot(SlotIndex(u16::try_from(slot).unwrap_or(u16::MAX))),
         };
         Self { owner, epoch: u32::from_le_bytes([e0, e1, e2, e3]), member: MemberIndex(member) }
     }
 }
+
+/// Beyond all slots.
+const LOG_BITS: u64 = 0x1_0001;
+const SETTLING_BITS: u64 = 0x1_0002;
 
 /// Which machine a command belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -281,6 +323,10 @@ pub(crate) enum Owner {
     Slot(SlotIndex),
     /// The metadata writer.
     Metadata,
+    /// The log of the member that the token names.
+    Log,
+    /// What makes logs be needed no more.
+    Settling,
 }
 
 /// How a command ended.

@@ -26,6 +26,7 @@
 //! | [`plan`] | what to read, compute and write for a rectangle: one pure function |
 //! | `stripe` | the typed state machine that executes a plan |
 //! | [`engine`] | admission, slots, order of overlapping operations, answers |
+//! | `log` | the logs that keep rows whole which a crash leaves written in part |
 //! | `pass` | background walks: resync, recovery, check, repair |
 //! | `array` | who sits where, who is lost, what is valid, what is on record |
 //! | [`metadata`] | what must be durable about the array, and the machine that records it |
@@ -45,6 +46,7 @@ pub mod geometry;
 pub mod host;
 pub mod io_limits;
 pub mod limits;
+mod log;
 #[cfg(feature = "md")]
 pub mod md;
 pub mod members;

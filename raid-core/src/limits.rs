@@ -29,6 +29,9 @@ pub const LANE_SECTORS_MAX: Sectors = Sectors(2048);
 /// Longest request: 32 MiB.
 pub const REQUEST_SECTORS_MAX: Sectors = Sectors(64 * 1024);
 
+/// Most entries in a batch of a member's log: as many as md's header of such a log takes.
+pub const LOG_ENTRIES_MAX: usize = 148;
+
 /// Most stripe operations at a time.
 pub const SLOTS_MAX: usize = 4096;
 

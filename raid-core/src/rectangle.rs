@@ -61,6 +61,14 @@ impl Rectangle {
         }
     }
 
+    /// How many members the row has; `None` for a chunk with copies.
+    pub(crate) fn row_members(&self) -> Option<u8> {
+        match self.span {
+            Span::Row { roles, .. } => Some(roles.members()),
+            Span::Chunk { .. } => None,
+        }
+    }
+
     /// The places whose data blocks the request covers.
     #[must_use]
     pub fn covered(&self) -> MemberSet {

@@ -9,7 +9,7 @@
 
 use raid_core::blocking::{Array, BlockDevice, Error, Keeper, Parts};
 use raid_core::engine::{
-    Access, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, Seat, Setup, Slot,
+    Access, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, RowLog, Seat, Setup, Slot,
 };
 use raid_core::geometry::{
     Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread,
@@ -123,6 +123,7 @@ fn with_array_in(
         lane: Sectors(8),
         access: Access::ReadWrite,
         dirty: Dirty::Refuse,
+        log: RowLog::None,
     };
     let mut slots = [Slot::FREE; 3];
     let mut requests = [RequestSlot::FREE; 2];

@@ -9,7 +9,7 @@
 
 use raid_core::blocking::{Array, BlockDevice, Error, Keeper, Parts};
 use raid_core::engine::{
-    Access, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, Seat, Setup, Slot,
+    Access, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, RowLog, Seat, Setup, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{Durability, Event, Failure, Fault};
@@ -103,6 +103,7 @@ fn with_array<R>(devices: &mut [Ram], work: impl FnOnce(&mut Array<'_, Ram, Lost
         lane: Sectors(8),
         access: Access::ReadWrite,
         dirty: Dirty::Refuse,
+        log: RowLog::None,
     };
     let (mut slots, mut requests) = ([Slot::FREE; 2], [RequestSlot::FREE; 1]);
     let mut lanes = vec![0; 2 * seats.len() * 4096];

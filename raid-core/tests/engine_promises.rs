@@ -10,8 +10,8 @@
 )]
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Fate, Memory, Progress, ReadsFrom, RequestSlot, Seat, Setup, SetupError,
-    Slot,
+    Access, Dirty, Engine, Fate, Memory, Progress, ReadsFrom, RequestSlot, RowLog, Seat, Setup,
+    SetupError, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{
@@ -130,6 +130,7 @@ fn with_engine(
         lane: CHUNK,
         access: Access::ReadWrite,
         dirty: Dirty::Refuse,
+        log: RowLog::None,
     };
     let mut slots = [Slot::FREE; 4];
     let mut requests = [RequestSlot::FREE; 4];
@@ -405,6 +406,7 @@ fn a_device_cannot_sit_at_two_places() {
         lane: Sectors(8),
         access: Access::ReadOnly,
         dirty: Dirty::Refuse,
+        log: RowLog::None,
     };
     let (mut slots, mut requests) = ([Slot::FREE; 1], [RequestSlot::FREE; 1]);
     let memory = Memory::new(&mut slots, &mut requests);

@@ -116,7 +116,7 @@ fn replay(array: &mut Crashed, present: MemberSet) -> (usize, usize) {
         let signature = PplSignature::of(array.superblocks[member].array_uuid);
         let room = area.log_room();
         let length =
-            PplBatch::begin(&mut block, signature, 0, &array.geometry, holder, room).finish();
+            PplBatch::begin(&mut block, signature, 0, &array.geometry, holder, room).finish().0;
         assert_eq!(length, Sectors(8));
         space[..4096].copy_from_slice(&block);
     }
@@ -192,7 +192,7 @@ fn what_the_kernel_wrote_comes_back_byte_for_byte() {
                     log_again(&array, &log, &mut batch, &entry, unit);
                     entries += 1;
                 }
-                assert_eq!(batch.finish(), header.length());
+                assert_eq!(batch.finish().0, header.length());
                 let at = log.area.start().checked_add(log.found.at).unwrap();
                 assert!(block == *array.block(member, at), "member {member}, by {}", unit.0);
             }
@@ -204,7 +204,7 @@ fn what_the_kernel_wrote_comes_back_byte_for_byte() {
 fn log_again(
     array: &Crashed,
     log: &Log,
-    batch: &mut PplBatch<'_>,
+    batch: &mut PplBatch<&mut Block>,
     entry: &PplEntry,
     unit: Sectors,
 ) {
@@ -361,7 +361,7 @@ fn batch_refuses_what_does_not_fit_and_stays_as_it_was() {
     assert_eq!(batch.add(write(4, 0, 16, 1, 2), &[0; 8192]), Ok(Sectors(16)));
     assert_eq!(batch.add(write(4, 0, 8, 0, 1), &page), Err(PplRefusal::Full));
     assert_eq!(batch.add(write(8, 0, 16, 0, 3), &[]), Ok(Sectors(32)), "needs no room");
-    assert_eq!(batch.finish(), Sectors(32));
+    assert_eq!(batch.finish().0, Sectors(32));
     let header = PplHeader::parse(&block, signature, Sectors(32)).unwrap();
     assert_eq!(header.entries().count(), 3);
     let room = Sectors(31);
@@ -569,7 +569,7 @@ proptest! {
             places.push(log.add(*write, &partial).unwrap());
             partials.extend(partial);
         }
-        let length = log.finish();
+        let (length, _) = log.finish();
         let header = PplHeader::parse(&block, signature, length).unwrap();
         prop_assert_eq!((header.generation(), header.length()), (generation, length));
         let mut expected = writes.iter().zip(&places).flat_map(|(write, place)| {

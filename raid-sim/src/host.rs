@@ -23,7 +23,8 @@ use core::ops::Range;
 
 use raid_core::engine::{Access, PassEnd, PassKind};
 use raid_core::host::{
-    Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, Loan, RequestId, Token,
+    Answer, Buffer, Busy, Command, Completion, Durability, Event, Failure, Fault, Host, Loan,
+    RequestId, Token,
 };
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberSet;
@@ -34,6 +35,7 @@ use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
 
 use crate::device::RamDevice;
+use crate::log::Logs;
 use crate::medium::{SECTOR, index};
 use crate::sim::Blueprint;
 use check::use_of;
@@ -150,6 +152,9 @@ pub struct SimHost {
     lane_bytes: usize,
     offered: u64,
     refused_once: Vec<u64>,
+    /// Lanes in a slot.
+    lanes_per_slot: usize,
+    logs: Logs,
     kernels: Kernels,
     seats: Vec<Option<DeviceIndex>>,
     limits: IoLimits,
@@ -172,7 +177,7 @@ enum ArrayFailed {
 
 impl SimHost {
     pub(crate) fn new(blueprint: &Blueprint, devices: Vec<RamDevice>) -> Self {
-        let members = usize::from(blueprint.geometry.members());
+        let lanes_per_slot = blueprint.lanes();
         let lane_bytes = blueprint.lane.memory_bytes().expect("fits into memory");
         let limits = blueprint
             .seats
@@ -192,11 +197,15 @@ impl SimHost {
             callers: (0..blueprint.requests).map(|_| None).collect(),
             lanes: vec![
                 0xEE;
-                (blueprint.slots + usize::from(blueprint.background)) * members * lane_bytes
+                (blueprint.slots + usize::from(blueprint.background))
+                    * lanes_per_slot
+                    * lane_bytes
             ],
             lane_bytes,
             offered: 0,
             refused_once: Vec::new(),
+            lanes_per_slot,
+            logs: Logs::of(blueprint),
             kernels: Kernels::detect(),
             seats: blueprint.seats.iter().map(|seat| seat.map(|seat| seat.device)).collect(),
             limits,
@@ -281,13 +290,15 @@ impl SimHost {
         let mut writing = 0_u64;
         for entry in &self.trace {
             let Entry::Taken(token, command) = entry else { continue };
-            let bit = 1 << machine(*token);
+            let bit = bit(*token);
             match command {
                 Command::Write { .. } => writing |= bit,
                 Command::Read { .. }
                 | Command::Flush { .. }
                 | Command::Record { .. }
                 | Command::RecordBad { .. }
+                | Command::LogParity { .. }
+                | Command::SealLog { .. }
                 | Command::Compute(_) => writing &= !bit,
             }
         }
@@ -316,7 +327,7 @@ impl SimHost {
     /// Carries out a command in flight and takes it out of the queue.
     pub(crate) fn end(&mut self, number: usize) -> (Token, Completion) {
         let InFlight { token, command } = self.queue.remove(number);
-        let completion = self.execute(&command);
+        let completion = self.execute(token, &command);
         if let (Command::Flush { device }, Completion::Done) = (command, completion)
             && let Some(cache) = &mut self.devices[device.index()].cache
         {
@@ -326,7 +337,7 @@ impl SimHost {
         (token, completion)
     }
 
-    fn execute(&mut self, command: &Command) -> Completion {
+    fn execute(&mut self, token: Token, command: &Command) -> Completion {
         let result = match *command {
             Command::Read { device, at, sectors, into } => {
                 let range = self.memory(into, sectors);
@@ -360,6 +371,16 @@ impl SimHost {
             Command::RecordBad { device, at, sectors, state, .. } => {
                 self.devices[device.index()].list(at.0..at.0 + sectors.0, state)
             }
+            Command::LogParity { device, .. } | Command::SealLog { device, .. } => {
+                match self.logs.end(token) {
+                    Some((at, bytes)) => {
+                        let all = usize::MAX & !4095;
+                        let durability = Durability::Cached;
+                        self.devices[device.index()].write_aligned(at, &bytes, all, durability)
+                    }
+                    None => Ok(()),
+                }
+            }
             Command::Compute(job) => return self.compute(&job),
         };
         match result {
@@ -369,8 +390,7 @@ impl SimHost {
     }
 
     fn compute(&mut self, job: &Job) -> Completion {
-        let members = self.seats.len();
-        let slot = self.lane_bytes * members;
+        let slot = self.lane_bytes * self.lanes_per_slot;
         let slab = &mut self.lanes[job.slot().index() * slot..][..slot];
         let mut lanes: Vec<&mut [u8]> = slab.chunks_exact_mut(self.lane_bytes).collect();
         let Some(request) = job.request() else {
@@ -419,8 +439,8 @@ impl SimHost {
             Buffer::Lane { slot, member, offset } => {
                 let inside = index(offset.0) * SECTOR;
                 assert!(inside + length <= self.lane_bytes, "beyond the lane: {buffer:?}");
-                assert!(member.index() < self.seats.len(), "no such lane: {buffer:?}");
-                let lane = slot.index() * self.seats.len() + member.index();
+                assert!(member.index() < self.lanes_per_slot, "no such lane: {buffer:?}");
+                let lane = slot.index() * self.lanes_per_slot + member.index();
                 let start = lane * self.lane_bytes + inside;
                 assert!(start + length <= self.lanes.len(), "no such lane: {buffer:?}");
                 start..start + length
@@ -473,7 +493,7 @@ impl SimHost {
             Refuses::Every(k) => self.offered.is_multiple_of(k),
             Refuses::First(bits) => u32::try_from(self.offered - 1)
                 .is_ok_and(|it| bits.checked_shr(it).unwrap_or(0) & 1 == 1),
-            Refuses::AllBut(machines) => machines >> machine(token) & 1 == 0,
+            Refuses::AllBut(machines) => bit(token) & machines == 0,
             Refuses::EachOnce => {
                 let bits = token.to_bits();
                 let known = self.refused_once.contains(&bits);
@@ -498,8 +518,9 @@ impl SimHost {
     }
 }
 
-fn machine(token: Token) -> u64 {
-    token.to_bits() >> 40
+/// The machine of a token as a bit; the logs have none.
+fn bit(token: Token) -> u64 {
+    u32::try_from(token.to_bits() >> 40).ok().and_then(|it| 1_u64.checked_shl(it)).unwrap_or(0)
 }
 
 impl Host for SimHost {
@@ -507,6 +528,8 @@ impl Host for SimHost {
         self.check(token, &command);
         self.is_busy(token, &command)
             .inspect_err(|_| self.trace.push(Entry::Refused(token, command)))?;
+        let from = self.bytes_of(&command);
+        self.logs.take(token, &command, &from);
         if let Command::Record { record, .. } = command {
             self.last_record = Some(record);
         }

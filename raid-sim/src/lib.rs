@@ -1,5 +1,6 @@
 //! Simulated members with injected faults, and a host that drives an engine over them in any order.
 //!
+//! * [`log`]: logs of partial parity on devices, written and replayed.
 //! * [`medium`]: what a device holds, sector by sector.
 //! * [`rules`]: which commands fail, how, and what they leave behind.
 //! * [`device`]: a medium with rules, in memory; also a `BlockDevice`.
@@ -27,6 +28,7 @@ extern crate alloc;
 pub mod crash;
 pub mod device;
 pub mod host;
+pub mod log;
 pub mod medium;
 pub mod order;
 pub mod reference;

@@ -2,7 +2,7 @@
 
 use raid_core::engine::{
     Access, BadBlock, Dirty, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress,
-    ReadsFrom, Refusal, RequestSlot, Seat, Setup, SetupError, Slot,
+    ReadsFrom, Refusal, RequestSlot, RowLog, Seat, Setup, SetupError, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Shape};
 use raid_core::host::{Command, Completion, Durability, Event, Misuse, RequestId, Token};
@@ -17,7 +17,7 @@ use crate::device::RamDevice;
 use crate::host::{Answered, Caller, InFlight, Purpose, SimHost};
 use crate::medium::{SECTOR, index};
 use crate::order::Order;
-use crate::reference;
+use crate::{log, reference};
 
 /// An array to be simulated.
 #[derive(Clone, Debug)]
@@ -46,6 +46,10 @@ pub struct Blueprint {
     pub access: Access,
     /// Whether a dirty and degraded array is taken.
     pub dirty: Dirty,
+    /// Whether the array has logs.
+    pub log: RowLog,
+    /// The generation of the newest of them.
+    pub log_generation: u64,
 }
 
 /// Where the data areas of simulated members start.
@@ -77,6 +81,24 @@ impl Blueprint {
             bad_blocks: 0,
             access: Access::ReadWrite,
             dirty: Dirty::Refuse,
+            log: RowLog::None,
+            log_generation: 0,
+        }
+    }
+
+    /// The same array with a log of partial parity on each member, behind its data.
+    #[must_use]
+    pub fn logged(mut self, room: Sectors) -> Self {
+        self.log = RowLog::PartialParity { room };
+        self
+    }
+
+    /// Lanes in a slot.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        match self.log {
+            RowLog::None => self.seats.len(),
+            RowLog::PartialParity { .. } => self.seats.len() + 1,
         }
     }
 
@@ -123,7 +145,8 @@ impl Blueprint {
         reference::lay_out(&self.geometry, content, self.member_sectors)
             .iter()
             .map(|area| {
-                let mut device = RamDevice::new(DATA_OFFSET + self.member_sectors);
+                let sectors = DATA_OFFSET + self.member_sectors + log::sectors(self.log);
+                let mut device = RamDevice::new(sectors);
                 device.medium.store(DATA_OFFSET, area);
                 device
             })
@@ -331,6 +354,7 @@ impl<'m> Sim<'m> {
             lane: blueprint.lane,
             access: blueprint.access,
             dirty: blueprint.dirty,
+            log: blueprint.log,
         };
         lent.load(blueprint, &devices);
         let memory = Memory {
@@ -569,10 +593,10 @@ impl<'m> Sim<'m> {
                 | Command::Read { .. }
                 | Command::Write { .. }
                 | Command::Flush { .. }
-                | Command::Record { .. }
-                | Command::RecordBad { .. } => {
-                    (Completion::Compared { mismatched_units: 0 }, false)
-                }
+                | Command::LogParity { .. }
+                | Command::SealLog { .. }
+                | Command::RecordBad { .. }
+                | Command::Record { .. } => (Completion::Compared { mismatched_units: 0 }, false),
             };
             let result = self.engine.on_done(*token, wrong_end);
             assert_eq!(result, Err(Misuse::WrongCompletion), "a check: {compares}");

@@ -21,10 +21,15 @@ impl MemoryHost {
         let (token, command) = self.in_flight.swap_remove(choice);
         let bytes = match command {
             Command::Write { from, sectors, .. } => self.memory(from, sectors).to_vec(),
-            Command::Read { .. }
+            Command::LogParity { from: Some(from), rectangle, .. } => {
+                self.memory(from, rectangle.sectors()).to_vec()
+            }
+            Command::LogParity { from: None, .. }
+            | Command::Read { .. }
             | Command::Flush { .. }
             | Command::Record { .. }
-            | Command::RecordBad { .. } => Vec::new(),
+            | Command::RecordBad { .. }
+            | Command::SealLog { .. } => Vec::new(),
             Command::Compute(_) => unreachable!("a job is not abandoned"),
         };
         let member = u8::try_from(token.to_bits() >> 32 & 0xFF).expect("a byte");
@@ -48,9 +53,11 @@ impl MemoryHost {
                     self.store(device, at, &bytes);
                     self.abandoned[index].bytes = bytes;
                 }
+                Command::LogParity { .. } => self.memory_is_untouched(index),
                 Command::Flush { .. }
                 | Command::Record { .. }
                 | Command::RecordBad { .. }
+                | Command::SealLog { .. }
                 | Command::Compute(_) => {}
             }
         }
@@ -72,7 +79,17 @@ impl MemoryHost {
     /// A write that may still read its memory finds there what it was to write.
     fn memory_is_untouched(&mut self, index: usize) {
         let hung = &self.abandoned[index];
-        let Command::Write { from, sectors, .. } = hung.command else { return };
+        let (from, sectors) = match hung.command {
+            Command::Write { from, sectors, .. } => (from, sectors),
+            Command::LogParity { from: Some(from), rectangle, .. } => (from, rectangle.sectors()),
+            Command::LogParity { from: None, .. }
+            | Command::Read { .. }
+            | Command::Flush { .. }
+            | Command::Record { .. }
+            | Command::SealLog { .. }
+            | Command::RecordBad { .. }
+            | Command::Compute(_) => return,
+        };
         let expected = hung.bytes.clone();
         let is = self.memory(from, sectors).to_vec();
         assert!(is == expected, "the memory of {:?} was used again", self.abandoned[index].command);
@@ -80,7 +97,11 @@ impl MemoryHost {
 
     /// Slots whose lanes an abandoned command may touch.
     pub fn slots_in_quarantine(&self) -> Vec<u64> {
-        let owner = |hung: &Hung| (hung.token.to_bits() >> 40).checked_sub(1);
+        let slots = self.lanes.len() as u64;
+        let owner = |hung: &Hung| {
+            // The logs have numbers beyond all slots.
+            (hung.token.to_bits() >> 40).checked_sub(1).filter(|slot| *slot < slots)
+        };
         let mut slots: Vec<_> = self.abandoned.iter().filter_map(owner).collect();
         slots.sort_unstable();
         slots.dedup();
@@ -95,6 +116,8 @@ impl MemoryHost {
             | Command::Flush { .. }
             | Command::Record { .. }
             | Command::RecordBad { .. }
+            | Command::LogParity { .. }
+            | Command::SealLog { .. }
             | Command::Compute(_) => false,
         })
     }

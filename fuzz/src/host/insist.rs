@@ -48,6 +48,10 @@ impl MemoryHost {
                 let bad = known.range(at.0..at.0 + sectors.0).next();
                 assert_eq!(bad, None, "{command:?} of what is known to be bad");
             }
+            Command::LogParity { .. } | Command::SealLog { .. } => {
+                assert_eq!(self.writing, Writing::Allowed, "a read-only array logs nothing");
+                assert_eq!(self.serving, Writing::Allowed, "a failed array is not written");
+            }
             Command::Compute(_) => {}
         }
         if let Some(device) = command.device() {
@@ -286,6 +290,8 @@ fn range_of(command: &Command) -> Option<(DeviceIndex, std::ops::Range<u64>)> {
         Command::Flush { .. }
         | Command::Record { .. }
         | Command::RecordBad { .. }
+        | Command::LogParity { .. }
+        | Command::SealLog { .. }
         | Command::Compute(_) => None,
     }
 }

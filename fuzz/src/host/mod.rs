@@ -91,6 +91,8 @@ impl MemoryHost {
                     BlockState::Good => listed.retain(|sector| !sectors.contains(sector)),
                 }
             }
+            // The logs are not read back here: what is in them is the simulator's to check.
+            Command::LogParity { .. } | Command::SealLog { .. } => {}
             Command::Compute(_) => unreachable!("a job has no device"),
         }
     }
@@ -109,6 +111,8 @@ impl MemoryHost {
                 Command::Flush { .. }
                 | Command::Record { .. }
                 | Command::RecordBad { .. }
+                | Command::LogParity { .. }
+                | Command::SealLog { .. }
                 | Command::Compute(_),
                 _,
             ) => {}
@@ -252,9 +256,13 @@ impl Host for MemoryHost {
 fn uses(command: &Command, request: RequestId) -> bool {
     let buffer = match command {
         Command::Read { into, .. } => *into,
-        Command::Write { from, .. } => *from,
+        Command::Write { from, .. } | Command::LogParity { from: Some(from), .. } => *from,
         Command::Compute(job) => return job.request() == Some(request),
-        Command::Flush { .. } | Command::Record { .. } | Command::RecordBad { .. } => return false,
+        Command::Flush { .. }
+        | Command::Record { .. }
+        | Command::RecordBad { .. }
+        | Command::LogParity { from: None, .. }
+        | Command::SealLog { .. } => return false,
     };
     matches!(buffer, Buffer::Caller { request: user, .. } if user == request)
 }

@@ -1,7 +1,7 @@
 //! The array as it is found.
 
 use raid_core::engine::PassKind;
-use raid_core::engine::{Access, Dirty, ReadsFrom, Seat, Setup};
+use raid_core::engine::{Access, Dirty, ReadsFrom, RowLog, Seat, Setup};
 use raid_core::geometry::Geometry;
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberState;
@@ -23,6 +23,7 @@ pub struct Setting {
     pub lane: Sectors,
     pub access: Access,
     pub transfer_max: Sectors,
+    pub log: RowLog,
 }
 
 impl Setting {
@@ -34,6 +35,14 @@ impl Setting {
             consistency: Consistency::Clean,
             lane: Sectors(8 * (u64::from(campaign.lane_units % 4) + 1)),
             access: Access::ReadWrite,
+            log: match &geometry {
+                Geometry::Parity(rows)
+                    if rows.parity() == 1 && campaign.lane_units / 4 % 2 == 1 =>
+                {
+                    RowLog::PartialParity { room: Sectors(24) }
+                }
+                Geometry::Parity(_) | Geometry::Copies(_) => RowLog::None,
+            },
             transfer_max: match campaign.transfer {
                 Transfer::Unlimited => Sectors(u64::MAX),
                 Transfer::OneUnit => Sectors(8),
@@ -97,6 +106,7 @@ impl Setting {
             lane: self.lane,
             access: self.access,
             dirty: Dirty::Refuse,
+            log: self.log,
         }
     }
 
@@ -153,7 +163,11 @@ impl Setting {
         let devices = (0..members).map(|_| Self::blank_device()).collect();
         let lane = vec![0x55; self.lane.memory_bytes().expect("small")];
         let mut host = MemoryHost::new(self.geometry, DATA_OFFSET, devices);
-        host.lanes = vec![vec![lane; members]; slots];
+        let lanes = match self.log {
+            RowLog::None => members,
+            RowLog::PartialParity { .. } => members + 1,
+        };
+        host.lanes = vec![vec![lane; lanes]; slots];
         for (seat, member) in self.seats.iter().zip(0..=u8::MAX) {
             match seat {
                 None => {

@@ -8,13 +8,14 @@ mod setup;
 pub use bad_blocks::BadBlock;
 pub(crate) use bad_blocks::Health;
 pub use progress::SeatRefusal;
-pub use setup::{Access, Dirty, ReadsFrom, Seat, Setup, SetupError};
+pub use setup::{Access, Dirty, ReadsFrom, RowLog, Seat, Setup, SetupError};
 
 use crate::batch::Results;
 use crate::geometry::{CopyGeometry, Geometry};
 use crate::host::{Event, Fault, Host};
 use crate::io_limits::IoLimits;
 use crate::limits::{LANE_SECTORS_MAX, LANE_SECTORS_MIN, MEMBERS_MAX};
+use crate::log::Logs;
 use crate::members::{MemberSet, MemberState};
 use crate::metadata::{Claims, Consistency, Facts, Writer};
 use crate::plan::{Listing, Redundancy, Snapshot};
@@ -47,6 +48,7 @@ pub(crate) struct Array<'m> {
     /// The generation that says of members that they were rebuilt to their end.
     rebuilt: Option<Generation>,
     pub(crate) writer: Writer,
+    pub(crate) log: Logs,
     limits: IoLimits,
     lane: Sectors,
 }
@@ -130,6 +132,7 @@ impl<'m> Array<'m> {
             }
             (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force, _) => {}
         }
+        let log = Logs::new(setup.log.room(&geometry)?);
         let mut array = Self {
             geometry,
             seats,
@@ -145,6 +148,7 @@ impl<'m> Array<'m> {
             mark: Mark::Clean,
             rebuilt: None,
             writer: Writer::new(setup.events),
+            log,
             limits,
             lane: setup.lane,
         };
@@ -271,7 +275,8 @@ impl<'m> Array<'m> {
             Redundancy::Unknown => None,
         };
         let listing = if self.bad_blocks.has_memory() { Listing::Kept } else { Listing::NotKept };
-        Snapshot { unreadable, unwritable, faulted, bad, redundancy, preferred, listing }
+        let logging = self.log.logging(self.vouched);
+        Snapshot { unreadable, unwritable, faulted, bad, redundancy, preferred, listing, logging }
     }
 
     fn validity(&self, rectangle: &Rectangle, member: MemberIndex) -> Validity {
@@ -319,7 +324,7 @@ impl<'m> Array<'m> {
     pub(crate) fn longest(&self, rectangle: &Rectangle) -> Sectors {
         let transfer = self.limits.transfer_max;
         let transfer = transfer.saturating_sub(Sectors(transfer.0 % FAULT_UNIT.0));
-        let mut longest = self.lane.min(transfer);
+        let mut longest = self.lane.min(transfer).min(self.log.room().unwrap_or(transfer));
         let mut stop_at = |start: Sectors, mark: Sectors| {
             if start < mark {
                 longest = longest.min(mark.saturating_sub(start));
@@ -362,6 +367,7 @@ impl<'m> Array<'m> {
     pub(crate) fn dismiss(&mut self, member: MemberIndex) {
         self.absent.insert(member);
         self.rebuilding.remove(member);
+        self.log.lose(member);
         self.writer.want();
     }
 
@@ -371,6 +377,7 @@ impl<'m> Array<'m> {
         for member in members.difference(self.absent) {
             self.absent.insert(member);
             self.rebuilding.remove(member);
+            self.log.lose(member);
             host.note(Event::MemberFailed { member, fault });
             match self.fate {
                 Fate::Serving if !self.survives_without(MemberSet::NONE) => {
@@ -467,6 +474,10 @@ impl<'m> Array<'m> {
             }
         }
         self.unrecorded()
+    }
+
+    pub(crate) const fn vouched(&self) -> Consistency {
+        self.vouched
     }
 
     pub(crate) const fn recorded(&self) -> Generation {

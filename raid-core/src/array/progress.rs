@@ -122,6 +122,7 @@ impl Array<'_> {
         self.bad_blocks.forget(member);
         self.absent.remove(member);
         self.rebuilding.insert(member);
+        self.log.take_in(member);
         match seat.reads {
             ReadsFrom::Freely => self.written_mostly.remove(member),
             ReadsFrom::AsLast => self.written_mostly.insert(member),

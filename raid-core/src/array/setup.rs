@@ -4,7 +4,7 @@ use crate::geometry::Geometry;
 use crate::io_limits::{IoLimits, LimitsError};
 use crate::members::MemberState;
 use crate::metadata::Consistency;
-use crate::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
+use crate::units::{DeviceIndex, DeviceSector, FAULT_UNIT, MemberIndex, Sectors};
 
 /// An array, as it is when its engine is made.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub struct Setup<'s> {
     pub access: Access,
     /// What to do if the array is dirty and degraded.
     pub dirty: Dirty,
+    /// What keeps rows whole that a crash leaves written in part.
+    pub log: RowLog,
 }
 
 /// A device at a place.
@@ -71,6 +73,41 @@ pub enum Dirty {
     Force,
 }
 
+/// What keeps a row whole that a crash leaves written in part: without anything, parity no longer
+/// stands for a block that nobody wrote to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RowLog {
+    /// Nothing. A dirty array is resynced, and not started if it lacks a member.
+    #[default]
+    None,
+    /// A log of partial parity on each member: md's PPL. For arrays with one parity block a row.
+    ///
+    /// What the logs say after a crash is done *before* the engine is made, so that the setup can say
+    /// that parity agrees; then every log is emptied. The logs are used while parity is known to
+    /// agree everywhere.
+    PartialParity {
+        /// How much partial parity a member's log has room for, the smallest of all: at least 4 KiB.
+        room: Sectors,
+    },
+}
+
+impl RowLog {
+    /// The room of a log that this array can have; `None` without one.
+    pub(super) fn room(self, geometry: &Geometry) -> Result<Option<Sectors>, SetupError> {
+        let one_parity = match geometry {
+            Geometry::Parity(geometry) => geometry.parity() == 1,
+            Geometry::Copies(_) => false,
+        };
+        match self {
+            Self::None => Ok(None),
+            Self::PartialParity { room } if one_parity && room >= FAULT_UNIT => {
+                Ok(Some(Sectors(room.0.saturating_sub(room.0 % FAULT_UNIT.0))))
+            }
+            Self::PartialParity { .. } => Err(SetupError::Log),
+        }
+    }
+}
+
 /// Why no engine can be made. Bad configuration, but for [`SetupError::DirtyDegraded`], which is a
 /// refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +137,9 @@ pub enum SetupError {
     Memory,
     /// The array was not stopped cleanly and lacks a member.
     DirtyDegraded,
+    /// A log of partial parity for an array whose rows do not have one parity block each, or one with
+    /// room for less than 4 KiB.
+    Log,
 }
 
 impl core::fmt::Display for SetupError {
@@ -119,6 +159,9 @@ impl core::fmt::Display for SetupError {
             ),
             Self::DeviceTwice(device) => write!(f, "device {} sits at two places", device.0),
             Self::Memory => f.write_str("lend at least one slot that is not for background work and one request, at most 4096 of each"),
+            Self::Log => f.write_str(
+                "a log of partial parity is for arrays with one parity block a row, and takes 4 KiB at least",
+            ),
             Self::DirtyDegraded => f.write_str(
                 "the array was not stopped cleanly and lacks a member: blocks of that member may come out \
                  wrong; bring the member back, or insist",

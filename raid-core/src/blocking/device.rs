@@ -3,6 +3,7 @@
 use crate::host::{BlockState, Durability, Event, Fault};
 use crate::io_limits::IoLimits;
 use crate::metadata::Record;
+use crate::rectangle::Rectangle;
 use crate::units::{DeviceSector, MemberIndex, Sectors};
 
 /// A device that reads, writes and flushes in the calling thread.
@@ -55,6 +56,37 @@ pub trait Keeper<D> {
         state: BlockState,
     ) -> Result<(), Fault> {
         let _ = (member, device, at, sectors, state);
+        Err(Fault::Unsupported)
+    }
+
+    /// Takes an entry of the log of a member ([`Command::LogParity`]). Called for arrays that were
+    /// set up with such a log alone.
+    ///
+    /// # Errors
+    /// It is not taken. The member is lost.
+    ///
+    /// [`Command::LogParity`]: crate::host::Command::LogParity
+    fn log_parity(
+        &mut self,
+        member: MemberIndex,
+        device: &mut D,
+        batch: u32,
+        rectangle: &Rectangle,
+        partial_parity: &[u8],
+    ) -> Result<(), Fault> {
+        let _ = (member, device, batch, rectangle, partial_parity);
+        Err(Fault::Unsupported)
+    }
+
+    /// Writes the header of a batch ([`Command::SealLog`]). Called for arrays that were set up with
+    /// such a log alone.
+    ///
+    /// # Errors
+    /// It is not written, or may be. The member is lost.
+    ///
+    /// [`Command::SealLog`]: crate::host::Command::SealLog
+    fn seal_log(&mut self, member: MemberIndex, device: &mut D, batch: u32) -> Result<(), Fault> {
+        let _ = (member, device, batch);
         Err(Fault::Unsupported)
     }
 

@@ -17,6 +17,9 @@ use heapless::{Deque, Vec};
 /// Completions kept between two polls; a command that finds no room is refused until the next.
 const COMPLETIONS_MAX: usize = 64;
 
+/// Most lanes in a slot: one for each member, and one for partial parity.
+const LANES_MAX: usize = MEMBERS_MAX + 1;
+
 /// Whether there were completions to report.
 pub(super) enum Reported {
     Something,
@@ -27,7 +30,8 @@ pub(super) struct CallHost<'c, 'm, 'a, 'b, D, K> {
     parts: &'c mut Parts<'m, D, K>,
     caller: CallerMemory<'a, 'b>,
     lane_bytes: usize,
-    members: usize,
+    /// In each slot.
+    lanes: usize,
     completions: Deque<(Token, Completion), COMPLETIONS_MAX>,
     answer: Option<Result<Answer, Failure>>,
     pass: Option<(PassReport, PassEnd)>,
@@ -38,13 +42,13 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
         parts: &'c mut Parts<'m, D, K>,
         caller: CallerMemory<'a, 'b>,
         lane_bytes: usize,
-        members: usize,
+        lanes: usize,
     ) -> Self {
         Self {
             parts,
             caller,
             lane_bytes,
-            members,
+            lanes,
             completions: Deque::new(),
             answer: None,
             pass: None,
@@ -78,7 +82,7 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
                 let length = sectors.memory_bytes();
                 let Parts { devices, lanes, .. } = &mut *self.parts;
                 let bytes =
-                    target(lanes, self.lane_bytes, self.members, &mut self.caller, into, length);
+                    target(lanes, self.lane_bytes, self.lanes, &mut self.caller, into, length);
                 match (device_at(devices, device), bytes) {
                     (Some(device), Some(bytes)) => device.read(at, bytes),
                     (None, _) | (_, None) => Err(Fault::InvalidRequest),
@@ -87,8 +91,7 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
             Command::Write { device, at, sectors, from, durability } => {
                 let length = sectors.memory_bytes();
                 let Parts { devices, lanes, .. } = &mut *self.parts;
-                let bytes =
-                    source(lanes, self.lane_bytes, self.members, &self.caller, from, length);
+                let bytes = source(lanes, self.lane_bytes, self.lanes, &self.caller, from, length);
                 match (device_at(devices, device), bytes) {
                     (Some(device), Some(bytes)) => device.write(at, bytes, durability),
                     (None, _) | (_, None) => Err(Fault::InvalidRequest),
@@ -112,6 +115,29 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
                     None => Err(Fault::InvalidRequest),
                 }
             }
+            Command::LogParity { device, member, batch, rectangle, from } => {
+                let length = rectangle.sectors().memory_bytes();
+                let Parts { devices, lanes, keeper, .. } = &mut *self.parts;
+                let bytes = match from {
+                    Some(from) => {
+                        source(lanes, self.lane_bytes, self.lanes, &self.caller, from, length)
+                    }
+                    None => Some([].as_slice()),
+                };
+                match (device_at(devices, device), bytes) {
+                    (Some(device), Some(bytes)) => {
+                        keeper.log_parity(member, device, batch, &rectangle, bytes)
+                    }
+                    (None, _) | (_, None) => Err(Fault::InvalidRequest),
+                }
+            }
+            Command::SealLog { device, member, batch } => {
+                let Parts { devices, keeper, .. } = &mut *self.parts;
+                match device_at(devices, device) {
+                    Some(device) => keeper.seal_log(member, device, batch),
+                    None => Err(Fault::InvalidRequest),
+                }
+            }
             Command::Compute(job) => return self.compute(&job),
         };
         match result {
@@ -122,12 +148,12 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
 
     fn compute(&mut self, job: &Job) -> Completion {
         let wrong = Completion::Failed(Fault::InvalidRequest);
-        let Some(start) = lane_start(self.lane_bytes, self.members, job.slot(), 0) else {
+        let Some(start) = lane_start(self.lane_bytes, self.lanes, job.slot(), 0) else {
             return wrong;
         };
         let Some(slab) = self.parts.lanes.get_mut(start..) else { return wrong };
-        let mut lanes: Vec<&mut [u8], MEMBERS_MAX> = Vec::new();
-        for lane in slab.chunks_exact_mut(self.lane_bytes).take(self.members) {
+        let mut lanes: Vec<&mut [u8], LANES_MAX> = Vec::new();
+        for lane in slab.chunks_exact_mut(self.lane_bytes).take(self.lanes) {
             if lanes.push(lane).is_err() {
                 return wrong;
             }
@@ -166,22 +192,22 @@ fn device_at<D>(devices: &mut [D], device: DeviceIndex) -> Option<&mut D> {
     devices.get_mut(device.index())
 }
 
-fn lane_start(lane_bytes: usize, members: usize, slot: SlotIndex, member: usize) -> Option<usize> {
-    slot.index().checked_mul(members)?.checked_add(member)?.checked_mul(lane_bytes)
+fn lane_start(lane_bytes: usize, per_slot: usize, slot: SlotIndex, lane: usize) -> Option<usize> {
+    slot.index().checked_mul(per_slot)?.checked_add(lane)?.checked_mul(lane_bytes)
 }
 
 /// The bytes of a lane's buffer, or of the requester's memory where they lie in one segment.
 fn target<'t>(
     lanes: &'t mut [u8],
     lane_bytes: usize,
-    members: usize,
+    per_slot: usize,
     caller: &'t mut CallerMemory<'_, '_>,
     buffer: Buffer,
     length: Option<usize>,
 ) -> Option<&'t mut [u8]> {
     match buffer {
         Buffer::Lane { slot, member, offset } => {
-            let start = lane_start(lane_bytes, members, slot, member.index())?;
+            let start = lane_start(lane_bytes, per_slot, slot, member.index())?;
             lanes.get_mut(start..)?.get_mut(..lane_bytes)?.get_mut(range(offset, length)?)
         }
         Buffer::Caller { offset, .. } => match caller {
@@ -194,14 +220,14 @@ fn target<'t>(
 fn source<'t>(
     lanes: &'t [u8],
     lane_bytes: usize,
-    members: usize,
+    per_slot: usize,
     caller: &'t CallerMemory<'_, '_>,
     buffer: Buffer,
     length: Option<usize>,
 ) -> Option<&'t [u8]> {
     match buffer {
         Buffer::Lane { slot, member, offset } => {
-            let start = lane_start(lane_bytes, members, slot, member.index())?;
+            let start = lane_start(lane_bytes, per_slot, slot, member.index())?;
             lanes.get(start..)?.get(..lane_bytes)?.get(range(offset, length)?)
         }
         Buffer::Caller { offset, .. } => match caller {

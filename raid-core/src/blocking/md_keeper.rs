@@ -1,6 +1,7 @@
 //! Keeps metadata in Linux md superblocks.
 
 use super::device::{BlockDevice, Keeper};
+use super::md_ppl::MdLogs;
 use crate::host::{BlockState, Durability, Event, Fault};
 use crate::limits::MEMBERS_MAX;
 use crate::md::{
@@ -8,6 +9,7 @@ use crate::md::{
     SUPERBLOCK_BYTES, Superblock, Timestamp,
 };
 use crate::metadata::Record;
+use crate::rectangle::Rectangle;
 use crate::units::{DeviceSector, MemberIndex, Sectors};
 
 /// A member's superblock.
@@ -25,18 +27,26 @@ pub type MdSeats = [Option<MdSeat>; MEMBERS_MAX];
 /// Keeps metadata in Linux md superblocks: reads a member's, changes what the record says, writes
 /// it back. Where a member has a bad-block log, it keeps that as well.
 #[derive(Debug)]
-pub struct MdKeeper<C, N> {
+pub struct MdKeeper<'m, C, N> {
     seats: MdSeats,
+    logs: Option<MdLogs<'m>>,
     clock: C,
     notify: N,
 }
 
-impl<C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<C, N> {
+impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     /// A keeper of these superblocks. `clock` gives the time that is put on record; `notify` hears
     /// of events.
     #[must_use]
     pub const fn new(seats: MdSeats, clock: C, notify: N) -> Self {
-        Self { seats, clock, notify }
+        Self { seats, logs: None, clock, notify }
+    }
+
+    /// The same keeper, which keeps these logs besides: of an array that was
+    /// [prepared](super::PplArray::prepare) for that.
+    #[must_use]
+    pub fn with_logs(self, logs: MdLogs<'m>) -> Self {
+        Self { logs: Some(logs), ..self }
     }
 
     /// Keeps the superblock of a device that comes in at a place. To be called before
@@ -63,7 +73,7 @@ impl<C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<C, N> {
     }
 }
 
-impl<D, C, N> Keeper<D> for MdKeeper<C, N>
+impl<D, C, N> Keeper<D> for MdKeeper<'_, C, N>
 where
     D: BlockDevice,
     C: FnMut() -> Timestamp,
@@ -132,6 +142,22 @@ where
             (BlockState::Good, Some(_)) => Err(Fault::Unsupported),
             (BlockState::Good, None) | (BlockState::Bad, _) => Ok(()),
         }
+    }
+
+    fn log_parity(
+        &mut self,
+        member: MemberIndex,
+        device: &mut D,
+        batch: u32,
+        rectangle: &Rectangle,
+        partial_parity: &[u8],
+    ) -> Result<(), Fault> {
+        let logs = self.logs.as_mut().ok_or(Fault::Unsupported)?;
+        logs.log_parity(member, device, batch, rectangle, partial_parity)
+    }
+
+    fn seal_log(&mut self, member: MemberIndex, device: &mut D, batch: u32) -> Result<(), Fault> {
+        self.logs.as_mut().ok_or(Fault::Unsupported)?.seal(member, device, batch)
     }
 
     fn note(&mut self, event: Event) {

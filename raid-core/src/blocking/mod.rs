@@ -9,11 +9,15 @@ mod device;
 mod host;
 #[cfg(feature = "md")]
 mod md_keeper;
+#[cfg(feature = "md")]
+mod md_ppl;
 mod pass;
 
 pub use device::{BlockDevice, Keeper};
 #[cfg(feature = "md")]
 pub use md_keeper::{MdKeeper, MdSeat, MdSeats};
+#[cfg(feature = "md")]
+pub use md_ppl::{MdLog, MdLogs, PplArray, PplFailure, PplStart};
 pub use pass::{PassFailure, Watch};
 
 use crate::engine::{
@@ -43,7 +47,8 @@ pub struct Parts<'m, D, K> {
     pub devices: &'m mut [D],
     /// Keeps the metadata.
     pub keeper: K,
-    /// Memory for lanes: slots times members times the lane length. Aligned as the devices ask.
+    /// Memory for lanes: slots times members times the lane length, or times one more than members
+    /// where the array has a log of partial parity. Aligned as the devices ask.
     pub lanes: &'m mut [u8],
     /// What computes parity.
     pub kernels: Kernels,
@@ -95,15 +100,17 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         memory: Memory<'m>,
         parts: Parts<'m, D, K>,
     ) -> Result<Self, SetupError> {
-        let lanes = setup
-            .lane
+        let slots = memory.slots.len();
+        let engine = Engine::new(setup, memory)?;
+        let lanes = engine
+            .lane()
             .memory_bytes()
-            .and_then(|lane| lane.checked_mul(usize::from(setup.geometry.members())))
-            .and_then(|lanes| lanes.checked_mul(memory.slots.len()));
+            .and_then(|lane| lane.checked_mul(engine.lanes_per_slot()))
+            .and_then(|lanes| lanes.checked_mul(slots));
         if lanes.is_none_or(|needed| parts.lanes.len() < needed) {
             return Err(SetupError::Memory);
         }
-        Ok(Self { engine: Engine::new(setup, memory)?, parts })
+        Ok(Self { engine, parts })
     }
 
     /// The engine: geometry, members, limits.
@@ -308,7 +315,7 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
     /// Bytes in a lane, and lanes in a slot.
     fn lanes(&self) -> Result<(usize, usize), Error> {
         let lane = self.engine.lane().memory_bytes().ok_or(Error::Lanes)?;
-        Ok((lane, usize::from(self.engine.geometry().members())))
+        Ok((lane, self.engine.lanes_per_slot()))
     }
 
     /// Runs one request to its answer.
@@ -322,8 +329,8 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         &mut self,
         caller: CallerMemory<'_, '_>,
     ) -> Result<Option<Result<Answer, Failure>>, Error> {
-        let (lane, members) = self.lanes()?;
-        let mut host = CallHost::new(&mut self.parts, caller, lane, members);
+        let (lane, lanes) = self.lanes()?;
+        let mut host = CallHost::new(&mut self.parts, caller, lane, lanes);
         // Every round delivers a completion at least, and of those a request needs a bounded
         // number. What it set off besides, as the record of a lost member, is seen to its end as
         // well.

@@ -58,9 +58,9 @@ impl<D: BlockDevice, K: Keeper<D>> Array<'_, D, K> {
         kind: PassKind,
         mut watch: impl FnMut(&PassReport) -> Watch,
     ) -> Result<PassReport, PassFailure> {
-        let (lane, members) = self.lanes().map_err(PassFailure::Failed)?;
+        let (lane, lanes) = self.lanes().map_err(PassFailure::Failed)?;
         self.engine.start_pass(kind).map_err(PassFailure::Refused)?;
-        let mut host = CallHost::new(&mut self.parts, CallerMemory::None, lane, members);
+        let mut host = CallHost::new(&mut self.parts, CallerMemory::None, lane, lanes);
         // Every round delivers a completion at least, and of those a pass needs a bounded number.
         loop {
             let progress = self.engine.poll(&mut host, BUDGET);

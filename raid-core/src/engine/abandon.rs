@@ -15,9 +15,9 @@ use crate::members::MemberSet;
 use crate::stripe::{Ending, Outcome, Retries, Stripe, Trouble};
 use crate::units::MemberIndex;
 
-/// States of one operation whose commands a slot can remember: Gather or Commit, retries in units,
-/// and Flush.
-const STATES_MAX: usize = 3;
+/// States of one operation whose commands a slot can remember: Gather or ParityLog, Commit, retries
+/// in units, and Flush.
+const STATES_MAX: usize = 4;
 
 /// A slot's abandoned commands that are not dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,10 +93,37 @@ pub(super) struct Abandoned {
     hung: MemberSet,
     /// Members to whom there are none any more, to be told.
     quiet: MemberSet,
-    /// The epochs of the metadata writer's commands,
-    record_epochs: [u32; MEMBERS_MAX],
-    /// and to whom.
-    records: MemberSet,
+    records: Machine,
+    logs: Machine,
+    settling: Machine,
+}
+
+/// Abandoned commands of a machine beside the stripes', at most one to each member. What memory they
+/// name is the host's own; the member alone has to stay away.
+#[derive(Clone, Copy, Debug)]
+struct Machine {
+    epochs: [u32; MEMBERS_MAX],
+    members: MemberSet,
+}
+
+impl Machine {
+    const NONE: Self = Self { epochs: [0; MEMBERS_MAX], members: MemberSet::NONE };
+
+    fn begin(&mut self, token: Token) {
+        if let Some(epoch) = self.epochs.get_mut(token.member.index()) {
+            *epoch = token.epoch;
+            self.members.insert(token.member);
+        }
+    }
+
+    fn end(&mut self, token: Token) -> Result<(), Misuse> {
+        let epoch = self.epochs.get(token.member.index());
+        if !self.members.contains(token.member) || epoch != Some(&token.epoch) {
+            return Err(Misuse::UnknownToken);
+        }
+        self.members.remove(token.member);
+        Ok(())
+    }
 }
 
 impl Abandoned {
@@ -105,8 +132,9 @@ impl Abandoned {
         members: MemberSet::NONE,
         hung: MemberSet::NONE,
         quiet: MemberSet::NONE,
-        record_epochs: [0; MEMBERS_MAX],
-        records: MemberSet::NONE,
+        records: Machine::NONE,
+        logs: Machine::NONE,
+        settling: Machine::NONE,
     };
 
     fn begin(&mut self, member: MemberIndex) {
@@ -164,12 +192,16 @@ impl Engine<'_> {
         let gone = Completion::Failed(Fault::Gone);
         match token.owner {
             Owner::Metadata => {
-                let epoch = self.abandoned.record_epochs.get_mut(token.member.index());
-                let epoch = epoch.ok_or(Misuse::UnknownToken)?;
                 self.array.writer.settle(token, gone)?;
-                // The record's memory is the host's own; the member alone has to stay away.
-                *epoch = token.epoch;
-                self.abandoned.records.insert(token.member);
+                self.abandoned.records.begin(token);
+            }
+            Owner::Log => {
+                self.array.log.settle(token.member, token.epoch, gone)?;
+                self.abandoned.logs.begin(token);
+            }
+            Owner::Settling => {
+                self.array.log.settle_flush(token.member, token.epoch, gone)?;
+                self.abandoned.settling.begin(token);
             }
             Owner::Slot(index) => match self.abandon_in(index, token, gone)? {
                 Settled::Last => self.slots.make_ready(index),
@@ -223,13 +255,9 @@ impl Engine<'_> {
         }
         let member = token.member;
         match token.owner {
-            Owner::Metadata => {
-                let epoch = self.abandoned.record_epochs.get(member.index());
-                if !self.abandoned.records.contains(member) || epoch != Some(&token.epoch) {
-                    return Err(Misuse::UnknownToken);
-                }
-                self.abandoned.records.remove(member);
-            }
+            Owner::Metadata => self.abandoned.records.end(token)?,
+            Owner::Log => self.abandoned.logs.end(token)?,
+            Owner::Settling => self.abandoned.settling.end(token)?,
             Owner::Slot(index) => {
                 let slot = self.slots.get(index).ok_or(Misuse::UnknownToken)?;
                 slot.quarantine.remove(token.epoch, member)?;
@@ -271,6 +299,7 @@ pub(super) fn must_move(stripe: &Stripe, quarantine: &Quarantine) -> bool {
         Stripe::Planned(_) => !quarantine.is_empty(),
         Stripe::Gather(_)
         | Stripe::Compute(_)
+        | Stripe::ParityLog(_)
         | Stripe::Log(_)
         | Stripe::Commit(_)
         | Stripe::Rewrite(_)

@@ -331,7 +331,10 @@ impl Engine<'_> {
         slot.epoch = slot.epoch.wrapping_add(1);
         match (claim.turn(), stripe.awaits()) {
             (Turn::Later, _) => {}
-            (Turn::Now, awaits @ crate::stripe::Awaits::Generation(_)) => self.rest(index, awaits),
+            (
+                Turn::Now,
+                awaits @ (crate::stripe::Awaits::Generation(_) | crate::stripe::Awaits::Log(_)),
+            ) => self.rest(index, awaits),
             (Turn::Now, crate::stripe::Awaits::Completions) => self.slots.make_ready(index),
         }
     }

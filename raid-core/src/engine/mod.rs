@@ -7,6 +7,7 @@
 mod abandon;
 mod admission;
 mod background;
+mod logging;
 mod overlap;
 mod quiesce;
 mod requests;
@@ -14,7 +15,7 @@ mod settle;
 mod slots;
 
 pub use crate::array::{
-    Access, BadBlock, Dirty, Fate, ReadsFrom, Seat, SeatRefusal, Setup, SetupError,
+    Access, BadBlock, Dirty, Fate, ReadsFrom, RowLog, Seat, SeatRefusal, Setup, SetupError,
 };
 pub use crate::host::Blocked;
 pub use crate::pass::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, StopReason};
@@ -28,6 +29,7 @@ use crate::geometry::Geometry;
 use crate::host::{Completion, Host, Misuse, Owner, SlotIndex, Token};
 use crate::io_limits::IoLimits;
 use crate::limits::{REQUESTS_MAX, SLOTS_MAX};
+use crate::log::Share;
 use crate::members::MemberState;
 use crate::metadata::{Need, WriterStep};
 use crate::pass::Pass;
@@ -43,7 +45,8 @@ use slots::{Occupant, Slots};
 #[derive(Debug)]
 pub struct Memory<'m> {
     /// One for each stripe operation at a time, 1 to 4096. The host sets aside a lane for each
-    /// member of each.
+    /// member of each, and one more if the array has a log of partial parity:
+    /// [`Engine::lanes_per_slot`].
     pub slots: &'m mut [Slot],
     /// How many of the slots, the last ones, background passes have to themselves: passes and
     /// requests then cannot starve each other. With none there can be no pass. At least one slot is
@@ -143,6 +146,14 @@ impl<'m> Engine<'m> {
         self.array.lane()
     }
 
+    /// How many lanes each slot has: one for each member, and one for the partial parity of a write
+    /// where the array has a log of that.
+    #[must_use]
+    pub fn lanes_per_slot(&self) -> usize {
+        let more = usize::from(self.array.log.room().is_some());
+        usize::from(self.array.geometry().members()).saturating_add(more)
+    }
+
     /// What the member at a place is.
     #[must_use]
     pub fn member_state(&self, member: MemberIndex) -> MemberState {
@@ -188,6 +199,8 @@ impl<'m> Engine<'m> {
     fn on_ended(&mut self, token: Token, completion: Completion) -> Result<(), Misuse> {
         match token.owner {
             Owner::Metadata => self.array.writer.settle(token, completion).map(|_| ()),
+            Owner::Log => self.array.log.settle(token.member, token.epoch, completion),
+            Owner::Settling => self.array.log.settle_flush(token.member, token.epoch, completion),
             Owner::Slot(index) => {
                 let slot = self.slots.get(index).ok_or(Misuse::UnknownToken)?;
                 let settled = match &mut slot.occupant {
@@ -214,6 +227,7 @@ impl<'m> Engine<'m> {
     pub fn poll(&mut self, host: &mut impl Host, budget: u32) -> Progress {
         self.slots.offer_refused_again();
         let mut blocked = None;
+        self.array.log.offer_refused_again();
         let mut writer_refused = None;
         let mut steps = 0_u32;
         while steps < budget {
@@ -234,6 +248,17 @@ impl<'m> Engine<'m> {
                     continue;
                 }
                 Stepped::Refused(by) => writer_refused = Some(by),
+                Stepped::Nothing => {}
+            }
+            match self.step_logs(host) {
+                Stepped::Moved => {
+                    steps = steps.saturating_add(1);
+                    continue;
+                }
+                Stepped::Refused(by) => {
+                    blocked = Some(by);
+                    continue;
+                }
                 Stepped::Nothing => {}
             }
             self.wake();
@@ -310,8 +335,10 @@ impl<'m> Engine<'m> {
             let Occupant::Operation { stripe, .. } = &slot.occupant else { continue };
             match (stripe.awaits(), now) {
                 (Awaits::Generation(until), (recorded, Fate::Serving)) if recorded < until => {}
-                (Awaits::Generation(_), _) => self.slots.make_ready(index),
-                (Awaits::Completions, _) => {}
+                (Awaits::Generation(_), _) | (Awaits::Log(_), (_, Fate::Failed)) => {
+                    self.slots.make_ready(index);
+                }
+                (Awaits::Completions, _) | (Awaits::Log(_), (_, Fate::Serving)) => {}
             }
         }
     }
@@ -333,9 +360,15 @@ impl<'m> Engine<'m> {
         }
         let retries = quarantine.retries();
         let epoch = slot.epoch;
+        let share = stripe.share();
         let mut ports = Ports { array: &mut self.array, host, slot: index, epoch, retries };
         let before = cfg!(debug_assertions).then(|| stripe.rank(ports.array));
         let next = if serving { stripe.step(&mut ports) } else { stripe.quiesce(&mut ports) };
+        let shifted = match &next {
+            Next::Enter(next) | Next::Wait(next) | Next::Refused(next, _) => next.share(),
+            Next::Done(_) => Share::Nothing,
+        };
+        ports.array.log.shift(share, shifted, index);
         match next {
             Next::Enter(next) if let Some(ending) = quarantine.ends(&stripe, &next) => {
                 self.end(index, claim, ending, host);
@@ -366,11 +399,11 @@ impl<'m> Engine<'m> {
 
     fn rest(&mut self, index: SlotIndex, awaits: Awaits) {
         match (awaits, self.array.fate()) {
-            (Awaits::Generation(_), Fate::Failed) => self.slots.make_ready(index),
+            (Awaits::Generation(_) | Awaits::Log(_), Fate::Failed) => self.slots.make_ready(index),
             (Awaits::Generation(until), Fate::Serving) if self.array.recorded() >= until => {
                 self.slots.make_ready(index);
             }
-            (Awaits::Generation(_), Fate::Serving) | (Awaits::Completions, _) => {}
+            (Awaits::Generation(_) | Awaits::Log(_), Fate::Serving) | (Awaits::Completions, _) => {}
         }
     }
 }

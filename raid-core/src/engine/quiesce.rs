@@ -35,11 +35,12 @@ impl Engine<'_> {
     /// Then [`Event::Quiesced`] is noted, once. Nothing is in flight then but commands that were
     /// [abandoned](Engine::abandon).
     ///
-    /// It takes at most `slots * (2 * members + 2 * members * units) + (members + 2) * 3 * members`
-    /// completions, `units` being the 4 KiB units of a lane, and one more: of each operation its
-    /// batch of reads or writes, the writes once more in units, each of which may be found bad, and a flush; and a flush, a record
-    /// and a flush on each member for the generation in flight, for one after it, and for each
-    /// member that fails.
+    /// It takes at most `slots * (2 * members + 2 * members * units) + (members + 2) * 3 * members +
+    /// 2 * members` completions, `units` being the 4 KiB units of a lane, and one more: of each
+    /// operation its batch of reads or writes, the writes once more in units, each of which may be
+    /// found bad, and a flush; and a flush, a record and a flush on each member for the generation
+    /// in flight, for one after it, and for each member that fails; and of each log what is in
+    /// flight, and a flush of each member.
     ///
     /// A clean stop is a request to [mark the array
     /// clean](crate::request::Request::mark_clean), and then this.
@@ -53,7 +54,7 @@ impl Engine<'_> {
             let Some(slot) = self.slots.get(index) else { continue };
             let Occupant::Operation { stripe, .. } = &slot.occupant else { continue };
             match (stripe, stripe.awaits()) {
-                (Stripe::Planned(_), _) | (_, Awaits::Generation(_)) => {
+                (Stripe::Planned(_), _) | (_, Awaits::Generation(_) | Awaits::Log(_)) => {
                     self.slots.make_ready(index);
                 }
                 (_, Awaits::Completions) => {}
@@ -96,6 +97,7 @@ impl Engine<'_> {
             Running::Quiescing
                 if self.slots.used == 0
                     && self.array.writer.in_flight().is_empty()
+                    && self.array.log.in_flight().is_empty()
                     && !self.pass.is_settling() =>
             {
                 self.running = Running::Quiesced;

@@ -20,9 +20,9 @@ pub struct Slot {
     pub(super) quarantine: Quarantine,
 }
 
-/// What a slot takes at most: a fixed part, and the sets of members that its states hold. 240 bytes
-/// for up to 64 members on a 64-bit machine, 192 for up to 32 on a 32-bit one.
-pub const SLOT_BYTES_MAX: usize = (136 + 13 * size_of::<MemberSet>()).next_multiple_of(8);
+/// What a slot takes at most: a fixed part, and the sets of members that its states hold. 256 bytes
+/// for up to 64 members on a 64-bit machine, 200 for up to 32 on a 32-bit one.
+pub const SLOT_BYTES_MAX: usize = (144 + 14 * size_of::<MemberSet>()).next_multiple_of(8);
 
 const_assert!(size_of::<Slot>() <= SLOT_BYTES_MAX);
 assert_impl_all!(Slot: Copy, Send, Sync);

@@ -41,6 +41,8 @@ impl<'p> Piece<'p> {
 /// A range of bytes of every block that a job may touch.
 pub(super) struct Blocks<'p> {
     lanes: [Option<&'p mut [u8]>; MEMBERS_MAX],
+    /// Of the lane behind those of the members.
+    behind: Option<&'p mut [u8]>,
     caller: [Option<Piece<'p>>; MEMBERS_MAX],
 }
 
@@ -53,10 +55,16 @@ impl<'p> Blocks<'p> {
         start: usize,
         length: usize,
     ) -> Option<Self> {
-        let mut blocks =
-            Self { lanes: [const { None }; MEMBERS_MAX], caller: [const { None }; MEMBERS_MAX] };
+        let mut blocks = Self {
+            lanes: [const { None }; MEMBERS_MAX],
+            behind: None,
+            caller: [const { None }; MEMBERS_MAX],
+        };
         let end = start.checked_add(length)?;
         let places = job.places();
+        let members = job.roles().map_or(lanes.len(), |roles| roles.members().into());
+        let (lanes, behind) = lanes.split_at_mut_checked(members)?;
+        blocks.behind = behind.first_mut().and_then(|lane| lane.get_mut(start..end));
         for ((lane, view), member) in lanes.iter_mut().zip(&mut blocks.lanes).zip(0..=u8::MAX) {
             if places.contains(MemberIndex(member)) {
                 *view = lane.get_mut(start..end);
@@ -105,6 +113,11 @@ impl<'p> Blocks<'p> {
 
     pub(super) fn take_lane(&mut self, member: MemberIndex) -> Option<&'p mut [u8]> {
         self.lanes.get_mut(member.index())?.take()
+    }
+
+    /// The lane for partial parity.
+    pub(super) const fn take_behind(&mut self) -> Option<&'p mut [u8]> {
+        self.behind.take()
     }
 
     pub(super) fn take_caller(&mut self, member: MemberIndex) -> Option<Piece<'p>> {

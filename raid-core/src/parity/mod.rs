@@ -11,7 +11,9 @@ use crate::geometry::{Role, Row};
 use crate::host::{Completion, Fault, Located};
 use crate::limits::MEMBERS_MAX;
 use crate::members::MemberSet;
-use crate::plan::{Job, Operation, Parities, Recovery, Source as WriteSource, Task};
+use crate::plan::{
+    Job, Operation, Parities, PartialParity, Recovery, Source as WriteSource, Task, UpdateWay,
+};
 use crate::units::{DataIndex, MemberIndex};
 use blocks::{Blocks, extent_at};
 use heapless::Vec;
@@ -28,7 +30,7 @@ impl From<raid_simd::ShapeError> for WrongMemory {
 
 /// Runs a job to its end.
 ///
-/// `lanes` are those of [`Job::slot`], by member; `caller` is the memory of [`Job::request`]. What
+/// `lanes` are those of [`Job::slot`], by member, and behind them that for partial parity if there is one; `caller` is the memory of [`Job::request`]. What
 /// comes back is to be reported to the engine; memory that is too short for the job makes it an
 /// invalid request.
 #[must_use]
@@ -77,6 +79,7 @@ fn run_pieces(
         | Task::Update(_)
         | Task::Subtract(_)
         | Task::Add(_)
+        | Task::PartialParity(_)
         | Task::Stage
         | Task::Deliver => Completion::Done,
     })
@@ -107,13 +110,17 @@ fn run_task(
         (Task::Subtract(parities) | Task::Add(parities), Some(row)) => {
             accumulate(job, kernels, row, parities, &mut blocks).map(|()| 0)
         }
+        (Task::PartialParity(way), Some(row)) => {
+            partial_parity(job, kernels, row, way, &mut blocks).map(|()| 0)
+        }
         (
             Task::Locate
             | Task::Recover(_)
             | Task::Generate(_)
             | Task::Update(_)
             | Task::Subtract(_)
-            | Task::Add(_),
+            | Task::Add(_)
+            | Task::PartialParity(_),
             None,
         ) => Err(WrongMemory),
     }
@@ -301,6 +308,28 @@ fn accumulate(
         ParityLanes::Both(p, q) => kernels.accumulate_pq(&sources, p, q)?,
     }
     Ok(())
+}
+
+fn partial_parity(
+    job: &Job,
+    kernels: Kernels,
+    row: Row,
+    way: UpdateWay,
+    blocks: &mut Blocks<'_>,
+) -> Result<(), WrongMemory> {
+    let mut sources: Vec<&[u8], MEMBERS_MAX> = Vec::new();
+    match PartialParity::of(&row, job.rectangle.covered(), way) {
+        // A write to the whole row leaves nothing over.
+        PartialParity::None => return Err(WrongMemory),
+        PartialParity::XorOf(members) => {
+            for member in members {
+                let lane = blocks.take_lane(member).ok_or(WrongMemory)?;
+                sources.push(lane).map_err(|_| WrongMemory)?;
+            }
+        }
+    }
+    let target = blocks.take_behind().ok_or(WrongMemory)?;
+    Ok(kernels.xor(&sources, target)?)
 }
 
 /// The lanes of the parity that a job makes.

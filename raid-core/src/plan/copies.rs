@@ -31,8 +31,8 @@ impl ChunkPlan {
             reads: MemberSet::only(block),
             tasks: Tasks::of([deliver, None, None, None]),
             writes: self.copies.intersection(found).difference(self.at.unwritable),
-            unserved: MemberSet::NONE,
             block,
+            ..Plan::NOTHING
         }
     }
 

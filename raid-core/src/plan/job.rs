@@ -1,6 +1,6 @@
 //! Jobs over memory: what is computed from which buffers, by name.
 
-use super::{Operation, Source, Transfer};
+use super::{Operation, Source, Transfer, UpdateWay};
 use crate::geometry::Row;
 use crate::host::{Buffer, RequestId, SlotIndex};
 use crate::members::MemberSet;
@@ -21,6 +21,9 @@ pub enum Task {
     Subtract(Parities),
     /// Bring the new value of covered blocks (in lanes) into the parity.
     Add(Parities),
+    /// Compute the partial parity of the write, for the log, from old blocks in lanes: the XOR of the
+    /// data blocks that are not covered. It goes into the lane behind those of the members.
+    PartialParity(UpdateWay),
     /// Bring the new value of covered blocks into lanes: copy the requester's memory, or fill with
     /// zeroes.
     Stage,

@@ -8,9 +8,11 @@
 mod copies;
 mod job;
 mod parity;
+mod partial;
 
 pub(crate) use job::Buffers;
 pub use job::{Job, Parities, Recovery, Task};
+pub use partial::{PartialParity, UpdateWay};
 
 use crate::host::Durability;
 use crate::members::MemberSet;
@@ -99,6 +101,8 @@ pub struct Snapshot {
     pub preferred: Option<MemberIndex>,
     /// Whether blocks that a pass cannot make can be put on a list of bad blocks.
     pub listing: Listing,
+    /// Whether writes go by a log.
+    pub logging: Logging,
 }
 
 /// Whether there is a list of bad blocks.
@@ -108,6 +112,29 @@ pub enum Listing {
     Kept,
     /// There is none.
     NotKept,
+}
+
+/// Whether writes to rows go by a log of partial parity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Logging {
+    /// The array has none.
+    No,
+    /// It has one, which is not in use yet: parity is not known to agree with the data everywhere.
+    NotYet,
+    /// They do.
+    PartialParity,
+}
+
+/// What is to be in a log before the first write of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Logged {
+    /// Nothing: there is no log, or no parity changes that stands in for anything.
+    No,
+    /// Nothing, because the log is not in use yet.
+    NotYet,
+    /// The partial parity, or that the whole row is written: in the log of the member that holds the
+    /// parity.
+    At(MemberIndex),
 }
 
 /// Whether parity and copies may be an input.
@@ -133,6 +160,8 @@ pub struct Plan {
     pub unserved: MemberSet,
     /// For a chunk with copies: the place whose buffer holds the block. For a row: not used.
     pub block: MemberIndex,
+    /// What has to be in a log before the first of the writes.
+    pub logged: Logged,
 }
 
 impl Plan {
@@ -143,6 +172,7 @@ impl Plan {
         writes: MemberSet::NONE,
         unserved: MemberSet::NONE,
         block: MemberIndex(0),
+        logged: Logged::No,
     };
 
     /// These blocks cannot be made. Where they can be put on a list, nothing else is to be done.

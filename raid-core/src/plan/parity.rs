@@ -1,7 +1,8 @@
 //! Plans for a row with parity: levels 4, 5 and 6.
 
 use super::{
-    NoPlan, Parities, Plan, Recovery, Redundancy, Snapshot, Source, Task, Tasks, Transfer,
+    Logged, Logging, NoPlan, Parities, PartialParity, Plan, Recovery, Redundancy, Snapshot, Source,
+    Task, Tasks, Transfer, UpdateWay,
 };
 use crate::geometry::Row;
 use crate::members::MemberSet;
@@ -51,9 +52,7 @@ impl RowPlan {
         let plan = Plan {
             reads: self.covered.difference(lost),
             tasks: Tasks::of([deliver, None, None, None]),
-            writes: MemberSet::NONE,
-            unserved: MemberSet::NONE,
-            block: MemberIndex(0),
+            ..Plan::NOTHING
         };
         if lost.is_empty() {
             return plan;
@@ -96,8 +95,8 @@ impl RowPlan {
             reads: path.reads,
             tasks: path.tasks,
             writes: self.covered.union(live).union(path.mended).difference(self.at.unwritable),
-            unserved: MemberSet::NONE,
-            block: MemberIndex(0),
+            logged: self.logged(live),
+            ..Plan::NOTHING
         })
     }
 
@@ -136,9 +135,7 @@ impl RowPlan {
         Ok(Plan {
             reads: all,
             tasks: Tasks::of([Some(Task::Check), None, None, None]),
-            writes: MemberSet::NONE,
-            unserved: MemberSet::NONE,
-            block: MemberIndex(0),
+            ..Plan::NOTHING
         })
     }
 
@@ -213,12 +210,38 @@ impl RowPlan {
         Ok(Plan { reads, tasks, writes: targets, ..Plan::NOTHING })
     }
 
+    /// What has to be in a log before this parity is written. What is not rebuilt up to here stands in
+    /// for nothing; a bad block does as soon as it is written.
+    fn logged(&self, live: MemberSet) -> Logged {
+        let stale = self.at.unreadable.difference(self.at.faulted.union(self.at.bad));
+        let kept = live.difference(stale);
+        match self.at.logging {
+            Logging::No => Logged::No,
+            Logging::NotYet => Logged::NotYet,
+            Logging::PartialParity if kept.contains(self.row.p()) => Logged::At(self.row.p()),
+            Logging::PartialParity => Logged::No,
+        }
+    }
+
+    /// The job that makes what is logged. It runs before the old blocks are changed.
+    fn partial_parity(&self, way: UpdateWay) -> Option<Task> {
+        match (self.logged(self.parity), PartialParity::of(&self.row, self.covered, way)) {
+            (Logged::At(_), PartialParity::XorOf(_)) => Some(Task::PartialParity(way)),
+            (Logged::At(_), PartialParity::None) | (Logged::No | Logged::NotYet, _) => None,
+        }
+    }
+
     /// Parity from all data: what is not written is read. A full-stripe write reads nothing.
     fn reconstruct_write(&self, source: Source, parities: Parities) -> Option<WritePath> {
         let reads = self.data.difference(self.covered);
         reads.intersection(self.at.unreadable).is_empty().then(|| WritePath {
             reads,
-            tasks: Tasks::of([stage(source), Some(Task::Generate(parities)), None, None]),
+            tasks: Tasks::of([
+                stage(source),
+                self.partial_parity(UpdateWay::ReconstructWrite),
+                Some(Task::Generate(parities)),
+                None,
+            ]),
             mended: MemberSet::NONE,
         })
     }
@@ -235,12 +258,14 @@ impl RowPlan {
             Redundancy::InSync => reads.intersection(self.at.unreadable).is_empty(),
             Redundancy::Unknown => false,
         };
+        let partial = self.partial_parity(UpdateWay::ReadModifyWrite);
         let tasks = match source {
-            Source::Direct => [Some(Task::Update(parities)), None, None, None],
+            Source::Direct => [partial, Some(Task::Update(parities)), None, None],
             // Old and new data share a lane: the old goes out of the parity before the new comes
             // in.
             Source::Staged | Source::Zeroes => {
-                [Some(Task::Subtract(parities)), Some(Task::Stage), Some(Task::Add(parities)), None]
+                let [subtract, add] = [Task::Subtract(parities), Task::Add(parities)];
+                [partial, Some(subtract), Some(Task::Stage), Some(add)]
             }
         };
         possible.then(|| WritePath { reads, tasks: Tasks::of(tasks), mended: MemberSet::NONE })
@@ -255,8 +280,8 @@ impl RowPlan {
             tasks: Tasks::of([
                 Some(Task::Recover(rescue.recovery)),
                 stage(source),
+                self.partial_parity(UpdateWay::ReconstructWrite),
                 Some(Task::Generate(parities)),
-                None,
             ]),
             mended: self.mendable(rescue.restored.intersection(self.data)),
         })

@@ -1,6 +1,6 @@
 //! Compute: the plan's jobs run, one after the other.
 
-use super::{Ending, Log, Next, Outcome, Ports, Stripe, Trouble, Work};
+use super::{Ending, Next, Outcome, ParityLog, Ports, Stripe, Trouble, Work};
 use crate::batch::Settled;
 use crate::host::{Blocked, Command, Completion, Host, Misuse};
 use crate::plan::{Plan, TASKS_MAX, Task};
@@ -17,7 +17,7 @@ pub(crate) struct Compute {
 
 /// Where a single command is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Offer,
     Wait,
     Back(Completion),
@@ -35,7 +35,7 @@ impl Compute {
         let Self { work, plan, number, call } = self;
         let done = |outcome| Next::Done(Ending::Work(work, outcome));
         let Some(task) = plan.tasks.get(number) else {
-            return Log::enter(work, plan, ports.array);
+            return ParityLog::enter(work, plan, ports.array);
         };
         match (call, task) {
             (Call::Offer, _) => {
@@ -92,7 +92,7 @@ impl Compute {
 }
 
 impl Call {
-    pub(super) const fn settle(&mut self, completion: Completion) -> Result<Settled, Misuse> {
+    pub(crate) const fn settle(&mut self, completion: Completion) -> Result<Settled, Misuse> {
         match self {
             Self::Wait => {
                 *self = Self::Back(completion);

@@ -1,7 +1,7 @@
 //! Gather: the plan's blocks are read. A lost block leads back to Planned, where more is known to
 //! be lost.
 
-use super::{Compute, Ending, Log, Next, Outcome, Planned, Ports, Stripe, Trouble, Work};
+use super::{Compute, Ending, Next, Outcome, ParityLog, Planned, Ports, Stripe, Trouble, Work};
 use crate::array::Array;
 use crate::batch::{Batch, Results, Round};
 use crate::host::{Blocked, Command, Host};
@@ -70,6 +70,6 @@ fn gathered<H: Host>(
     }
     match plan.tasks.get(0) {
         Some(_) => Next::Enter(Compute::enter(work, plan)),
-        None => Log::enter(work, plan, ports.array),
+        None => ParityLog::enter(work, plan, ports.array),
     }
 }

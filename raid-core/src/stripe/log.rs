@@ -34,6 +34,13 @@ impl Log {
                 array.mark_dirty()
             }
         };
+        // With logs of partial parity no write may do without a member whose loss could be forgotten:
+        // the row would be torn, and no log would say so.
+        let until = match (work.operation, array.log.room()) {
+            (Operation::Write(..), Some(_)) => until.max(array.unrecorded()),
+            (Operation::Write(..), None)
+            | (Operation::Read(_) | Operation::Check | Operation::Sync(_), _) => until,
+        };
         match until {
             None => Next::Enter(Commit::enter(work, plan)),
             Some(until) => Next::Wait(Stripe::Log(Self { work, plan, until })),

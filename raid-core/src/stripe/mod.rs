@@ -4,15 +4,15 @@
 //!        lost more: plan again (each time at least one block or member more is lost)
 //!              +---------------------+
 //!              v                     |
-//!  Planned -> Gather ----> Compute --+--> Log -------> Commit -> (Rewrite) -> Record -> done
-//!             reads        jobs           waits for    writes    in units     waits for a record
-//!                                         the dirty             and the       of lost members
-//!                                         mark                  bad listed
+//!  Planned -> Gather ----> Compute --+--> (ParityLog) -> Log ------> Commit -> (Rewrite) -> Record
+//!             reads        jobs           waits for a    waits for   writes    in units     waits
+//!                                         durable entry  the dirty             and the      for a
+//!                                         in a log       mark                  bad listed   record
 //! ```
 //!
 //! There is one struct for each state, holding what is valid then, and one consuming function for
 //! each transition. A transition leads to one of four: another state, waiting for completions or a
-//! record, the host being busy, or the end. From Log on the parity is fixed: no transition leads
+//! record, the host being busy, or the end. From the log on the parity is fixed: no transition leads
 //! from there to Gather, because a row that is half written must not be read to plan again.
 
 mod commit;
@@ -20,6 +20,7 @@ mod compute;
 mod flush;
 mod gather;
 mod log;
+mod parity_log;
 mod planned;
 mod quiesce;
 mod record;
@@ -27,10 +28,11 @@ mod rewrite;
 mod work;
 
 pub(crate) use commit::Commit;
-pub(crate) use compute::Compute;
+pub(crate) use compute::{Call, Compute};
 pub(crate) use flush::Flush;
 pub(crate) use gather::Gather;
 pub(crate) use log::Log;
+pub(crate) use parity_log::ParityLog;
 pub(crate) use planned::Planned;
 pub(crate) use quiesce::Withdrawn;
 pub(crate) use record::{Ending, Record};
@@ -42,6 +44,7 @@ use crate::batch::Settled;
 use crate::host::{
     Blocked, Buffer, Busy, Command, Completion, Host, Misuse, Owner, SlotIndex, Token,
 };
+use crate::log::Share;
 use crate::plan::Plan;
 use crate::units::{Generation, MemberIndex};
 
@@ -51,6 +54,7 @@ pub(crate) enum Stripe {
     Planned(Planned),
     Gather(Gather),
     Compute(Compute),
+    ParityLog(ParityLog),
     Log(Log),
     Commit(Commit),
     Rewrite(Rewrite),
@@ -79,6 +83,8 @@ pub(crate) enum Awaits {
     Completions,
     /// This generation of metadata.
     Generation(Generation),
+    /// This member's log.
+    Log(MemberIndex),
 }
 
 /// Where a step reaches the world: the array's state, and the host under this operation's tokens.
@@ -111,6 +117,7 @@ impl Stripe {
             Self::Planned(state) => state.step(ports),
             Self::Gather(state) => state.step(ports),
             Self::Compute(state) => state.step(ports),
+            Self::ParityLog(state) => state.step(ports),
             Self::Log(state) => state.step(ports),
             Self::Commit(state) => state.step(ports),
             Self::Rewrite(state) => state.step(ports),
@@ -133,6 +140,7 @@ impl Stripe {
             Self::Withdrawn(state) => state.io.settle(member, completion),
             Self::Compute(state) => state.settle(member, completion),
             Self::Rewrite(state) => state.settle(member, completion),
+            Self::ParityLog(state) => state.settle(member, completion),
             Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
         }
     }
@@ -152,6 +160,7 @@ impl Stripe {
             }
             Self::Commit(state) => Ok(after(&state.work, &state.plan)),
             Self::Rewrite(state) => Ok(state.memory(after(&state.work, &state.plan))),
+            Self::ParityLog(state) => state.memory(member, slot),
             Self::Flush(_) => Ok(None),
             Self::Compute(_) => Err(Misuse::NoDevice),
             Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
@@ -165,6 +174,7 @@ impl Stripe {
             Self::Planned(state) => state.faulted.contains(member),
             Self::Gather(state) => planned(&state.plan) || state.faulted.contains(member),
             Self::Compute(state) => planned(&state.plan),
+            Self::ParityLog(state) => planned(&state.parts().1),
             Self::Log(state) => planned(&state.plan),
             Self::Commit(state) => planned(&state.plan),
             Self::Rewrite(state) => planned(&state.plan) || state.counts_on(member),
@@ -174,8 +184,9 @@ impl Stripe {
         }
     }
 
-    pub(crate) const fn awaits(&self) -> Awaits {
+    pub(crate) fn awaits(&self) -> Awaits {
         match self {
+            Self::ParityLog(state) => state.awaits().map_or(Awaits::Completions, Awaits::Log),
             Self::Log(state) => Awaits::Generation(state.until),
             Self::Record(state) => Awaits::Generation(state.until),
             Self::Planned(_)
@@ -194,6 +205,7 @@ impl Stripe {
             Self::Planned(state) => Some(&state.work),
             Self::Gather(state) => Some(&state.work),
             Self::Compute(state) => Some(&state.work),
+            Self::ParityLog(state) => Some(state.work()),
             Self::Log(state) => Some(&state.work),
             Self::Commit(state) => Some(&state.work),
             Self::Rewrite(state) => Some(&state.work),
@@ -203,13 +215,33 @@ impl Stripe {
         }
     }
 
+    /// What the operation has in a log.
+    pub(crate) const fn share(&self) -> Share {
+        match self {
+            Self::ParityLog(state) => state.share(),
+            Self::Gather(Gather { work, plan, .. }) | Self::Compute(Compute { work, plan, .. }) => {
+                parity_log::share_before(work, plan)
+            }
+            Self::Log(Log { work, plan, .. })
+            | Self::Commit(Commit { work, plan, .. })
+            | Self::Rewrite(Rewrite { work, plan, .. }) => parity_log::share(work, plan),
+            Self::Planned(_) | Self::Record(_) | Self::Flush(_) | Self::Withdrawn(_) => {
+                Share::Nothing
+            }
+        }
+    }
+
     /// How far the operation is from its end. Every transition lowers it, whatever fails.
     pub(crate) fn rank(&self, array: &Array<'_>) -> Rank {
         let (losable, state, open) = match self {
-            Self::Planned(state) => (array.present().difference(state.faulted).count(), 7, 1),
-            Self::Gather(state) => (state.losable(array), 6, state.io.open()),
+            Self::Planned(state) => (array.present().difference(state.faulted).count(), 10, 1),
+            Self::Gather(state) => (state.losable(array), 9, state.io.open()),
             // From here on nothing that is lost is planned around: the state alone decides.
-            Self::Compute(state) => (0, 5, state.open()),
+            Self::Compute(state) => (0, 8, state.open()),
+            Self::ParityLog(state) => {
+                let (state, open) = state.rank();
+                (0, state, open)
+            }
             Self::Log(_) => (0, 4, 1),
             Self::Commit(state) => (0, 3, state.io.open()),
             Self::Rewrite(state) => (0, 2, state.open()),

@@ -42,6 +42,10 @@ impl Stripe {
                 Call::Wait => Next::Wait(Self::Compute(state)),
                 Call::Offer | Call::Back(_) => given_up(work),
             },
+            Self::ParityLog(state) => match state.in_flight() {
+                Some(_) => Next::Wait(Self::ParityLog(state)),
+                None => unwritten(*state.work(), &state.parts().1),
+            },
             Self::Log(Log { work, plan, .. }) => unwritten(work, &plan),
             Self::Commit(Commit { work, plan, .. }) => {
                 let next = self.step(ports);
@@ -84,6 +88,7 @@ impl Stripe {
             | Self::Planned(_)
             | Self::Gather(_)
             | Self::Compute(_)
+            | Self::ParityLog(_)
             | Self::Log(_)
             | Self::Commit(_)
             | Self::Rewrite(_)

@@ -1,6 +1,6 @@
 //! What has to hold of an array that comes back after a crash.
 
-use raid_core::engine::{Dirty, PassEnd, PassKind, SetupError};
+use raid_core::engine::{Dirty, PassEnd, PassKind, RowLog, SetupError};
 use raid_core::geometry::Geometry;
 use raid_core::host::{Command, Durability};
 use raid_core::members::{MemberSet, MemberState};
@@ -54,6 +54,10 @@ macro_rules! require {
 }
 
 pub(crate) fn judge(case: &Case<'_>, survivors: Vec<RamDevice>) {
+    if let RowLog::PartialParity { .. } = case.scenario.blueprint.log {
+        crate::logged::judge(case, &survivors);
+        return;
+    }
     let records: Vec<_> = survivors.iter().map(|device| device.recorded).collect();
     let found = assemble(&records);
     let back = Back { case, found, open: open(case, &found), survivors };
@@ -355,7 +359,11 @@ impl Back<'_> {
 
 fn writes(command: &Command) -> bool {
     match command {
-        Command::Write { .. } | Command::Record { .. } | Command::RecordBad { .. } => true,
+        Command::Write { .. }
+        | Command::Record { .. }
+        | Command::RecordBad { .. }
+        | Command::LogParity { .. }
+        | Command::SealLog { .. } => true,
         Command::Read { .. } | Command::Flush { .. } | Command::Compute(_) => false,
     }
 }

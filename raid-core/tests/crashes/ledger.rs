@@ -132,6 +132,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a write to a sector is not known to be durable.
+    pub(crate) fn is_in_flight(&self, lba: usize) -> bool {
+        self.versions[lba].iter().any(|version| version.write > self.floor[lba])
+    }
+
     /// Why a sector may not hold these bytes; `None` if it may.
     pub(crate) fn objection(&self, lba: usize, bytes: &[u8]) -> Option<String> {
         let found = self.versions[lba].iter().rev().find(|version| version.bytes == bytes);

@@ -18,6 +18,7 @@ mod bad_blocks;
 mod failing;
 mod judge;
 mod ledger;
+mod logged;
 mod passes;
 mod places;
 mod scenario;

@@ -2,7 +2,7 @@
 //! fail.
 
 use raid_core::blocking::{Array, Error, Keeper, Parts};
-use raid_core::engine::{Access, Dirty, Memory, Refusal, RequestSlot, Setup, Slot};
+use raid_core::engine::{Access, Dirty, Memory, Refusal, RequestSlot, RowLog, Setup, Slot};
 use raid_core::host::{Durability, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::metadata::{Consistency, Record};
@@ -61,6 +61,7 @@ fn blocking(
         lane: blueprint.lane,
         access: blueprint.access,
         dirty: Dirty::Refuse,
+        log: RowLog::None,
     };
     let mut slots = [Slot::FREE; 2];
     let mut requests = [RequestSlot::FREE; 1];

@@ -190,6 +190,8 @@ fn the_clean_mark_comes_after_a_flush_even_if_only_part_is_vouched_for() {
             | Command::Write { .. }
             | Command::Flush { .. }
             | Command::RecordBad { .. }
+            | Command::LogParity { .. }
+            | Command::SealLog { .. }
             | Command::Compute(_) => None,
         };
         let commands: Vec<Command> = sim.host.commands().collect();

@@ -76,6 +76,8 @@ pub(crate) fn transfers(sim: &Sim<'_>) -> Vec<(Action, u8, u64, u64)> {
             Command::Flush { .. }
             | Command::Record { .. }
             | Command::RecordBad { .. }
+            | Command::LogParity { .. }
+            | Command::SealLog { .. }
             | Command::Compute(_) => None,
         })
         .collect()

@@ -3,7 +3,7 @@
 use raid_core::geometry::{Layout, Raid5Layout, Raid6Layout, Raid10Layout, Spread};
 use raid_core::host::Fault;
 use raid_core::members::MemberSet;
-use raid_core::units::MemberIndex;
+use raid_core::units::{MemberIndex, Sectors};
 use raid_sim::device::RamDevice;
 use raid_sim::order::{Order, Random};
 use raid_sim::rules::{Action, Leaves, Rule};
@@ -20,6 +20,11 @@ const LEFT6: Layout = Layout::Raid6(Raid6Layout::LeftSymmetric);
 
 pub(crate) fn raid5(members: u8) -> Blueprint {
     Blueprint::new(LEFT, members, CHUNK, MEMBER)
+}
+
+/// RAID 5 with logs that have room for few entries.
+pub(crate) fn logged(members: u8) -> Blueprint {
+    raid5(members).logged(Sectors(24))
 }
 
 pub(crate) fn raid6(members: u8) -> Blueprint {

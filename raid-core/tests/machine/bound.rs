@@ -19,12 +19,15 @@ pub(crate) fn completions_max(blueprint: &Blueprint, sectors: u64) -> u64 {
     // A rectangle is done whole, or given up and done in fault units; writes are repeated in units,
     // and each of these may be put on the list of bad blocks.
     let units = units_of(blueprint.lane.0);
-    let rectangle = part * (1 + units) + 2 * members * units;
+    // In a log: an entry, a header and a flush, and before it a flush of all members.
+    let log = 3 + members;
+    let rectangle = (part + log) * (1 + units) + 2 * members * units;
     // One generation marks the array dirty, and one for each member says that it is lost; each is
     // begun anew for each member that fails in it. A generation is at most a flush, a record and a
     // flush.
     let generations = (2 + members) * (1 + members) * 3 * members;
-    rectangles * rectangle + generations
+    // Each log is opened with a header and a flush.
+    rectangles * rectangle + generations + 2 * members
 }
 
 /// Most polls: each is followed by a completion, or has used up its budget, or offers what was

@@ -91,7 +91,7 @@ impl Stream<'_, '_> {
 
 fn pools() -> Vec<Blueprint> {
     let mut all = Vec::new();
-    for blueprint in [arrays::raid5(3), arrays::raid1(2), arrays::raid6(4)] {
+    for blueprint in [arrays::raid5(3), arrays::logged(3), arrays::raid1(2), arrays::raid6(4)] {
         for slots in 1..=3 {
             for requests in 1..=3 {
                 all.push(Blueprint { slots, requests, ..blueprint.clone() });

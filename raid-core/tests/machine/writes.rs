@@ -107,6 +107,12 @@ fn every_write_to_raid5_of_4_ends_and_tells_the_truth() {
 }
 
 #[test]
+fn every_write_by_way_of_a_log_ends_and_tells_the_truth() {
+    assert_eq!(every_write("RAID 5 of 3 with logs", &arrays::logged(3), 2), 1887);
+    assert_eq!(every_write("RAID 5 of 4 with logs", &arrays::logged(4), 2), 5628);
+}
+
+#[test]
 fn every_write_to_raid6_of_4_ends_and_tells_the_truth() {
     assert_eq!(every_write("RAID 6 of 4", &arrays::raid6(4), 3), 8925);
 }

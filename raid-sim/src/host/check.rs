@@ -60,6 +60,17 @@ impl SimHost {
                     BlockState::Good => self.check_is_durable(device, at, sectors),
                 }
             }
+            Command::LogParity { member: named, rectangle, from, .. } => {
+                self.check_writes(command);
+                assert_eq!(named, member, "an entry for another place");
+                if let Some(from) = from {
+                    self.memory(from, rectangle.sectors());
+                }
+            }
+            Command::SealLog { member: named, .. } => {
+                self.check_writes(command);
+                assert_eq!(named, member, "a log of another place");
+            }
             Command::Compute(_) => {}
         }
         self.check_memory(command);
@@ -159,13 +170,18 @@ pub(super) enum Use {
     Looks,
 }
 
-pub(super) const fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> {
+pub(super) fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> {
     match *command {
         Command::Read { into, sectors, .. } => Some((into, sectors, Use::Fills)),
         Command::Write { from, sectors, .. } => Some((from, sectors, Use::Looks)),
+        Command::LogParity { from: Some(from), rectangle, .. } => {
+            Some((from, rectangle.sectors(), Use::Looks))
+        }
         Command::Flush { .. }
         | Command::Record { .. }
         | Command::RecordBad { .. }
+        | Command::LogParity { from: None, .. }
+        | Command::SealLog { .. }
         | Command::Compute(_) => None,
     }
 }

@@ -26,6 +26,14 @@ impl SimHost {
                     let sectors = at.0..at.0 + sectors.0;
                     (device, Written::List { sectors, state })
                 }
+                Command::LogParity { device, .. } | Command::SealLog { device, .. } => {
+                    match self.logs.written(other.token) {
+                        Some((at, bytes)) => {
+                            (device, Written::Blocks { at, bytes: bytes.to_vec() })
+                        }
+                        None => continue,
+                    }
+                }
                 Command::Read { .. } | Command::Flush { .. } | Command::Compute(_) => continue,
             };
             caches[device.index()].push(what, Durability::Cached);

@@ -66,7 +66,17 @@ impl SimHost {
 
     /// What the memory holds that a write names.
     pub(super) fn bytes_of(&self, command: &Command) -> Vec<u8> {
-        let Command::Write { from, sectors, .. } = *command else { return Vec::new() };
+        let (from, sectors) = match *command {
+            Command::Write { from, sectors, .. } => (from, sectors),
+            Command::LogParity { from: Some(from), rectangle, .. } => (from, rectangle.sectors()),
+            Command::LogParity { from: None, .. }
+            | Command::Read { .. }
+            | Command::Flush { .. }
+            | Command::Record { .. }
+            | Command::SealLog { .. }
+            | Command::RecordBad { .. }
+            | Command::Compute(_) => return Vec::new(),
+        };
         let range = self.memory(from, sectors);
         match from {
             Buffer::Lane { .. } => self.lanes[range].to_vec(),
@@ -86,6 +96,8 @@ impl SimHost {
             | Command::Flush { .. }
             | Command::Record { .. }
             | Command::RecordBad { .. }
+            | Command::LogParity { .. }
+            | Command::SealLog { .. }
             | Command::Compute(_) => None,
         });
         for (into, sectors) in reads.collect::<Vec<_>>() {
@@ -112,7 +124,9 @@ impl SimHost {
             Command::Write { .. }
             | Command::Flush { .. }
             | Command::Record { .. }
-            | Command::RecordBad { .. } => self.execute(&command),
+            | Command::RecordBad { .. }
+            | Command::LogParity { .. }
+            | Command::SealLog { .. } => self.execute(token, &command),
         };
         self.trace.push(Entry::Ended(token, completion));
         (token, completion)

@@ -43,27 +43,35 @@ impl Superblock {
         let WriteLog::PartialParity { offset, sectors, .. } = self.write_log else {
             return Ok(None);
         };
-        let room = u64::from(sectors).saturating_sub(PPL_HEADER_SECTORS.0);
-        let room = room.saturating_sub(room % PAGE_SECTORS);
-        if room == 0 {
-            return Err(bad("ppl.size", sectors.into()));
-        }
-        let sectors = Sectors(room.saturating_add(PPL_HEADER_SECTORS.0));
         let [low, high] = offset.to_le_bytes();
         let misplaced = bad("ppl.offset", u16::from_le_bytes([low, high]).into());
         let start = self.super_offset.0.checked_add_signed(offset.into()).ok_or(misplaced)?;
-        let end = start.checked_add(sectors.0).ok_or(misplaced)?;
+        let area = PplArea::new(DeviceSector(start), Sectors(sectors.into()));
+        let area = area.ok_or(bad("ppl.size", sectors.into()))?;
+        let end = start.checked_add(area.sectors.0).ok_or(misplaced)?;
         let apart = |other: DeviceSector, length: Sectors| {
             end <= other.0 || other.0.saturating_add(length.0) <= start
         };
         match apart(self.super_offset, self.sectors()) && apart(self.data_offset, self.data_size) {
-            true => Ok(Some(PplArea { start: DeviceSector(start), sectors })),
+            true => Ok(Some(area)),
             false => Err(misplaced),
         }
     }
 }
 
 impl PplArea {
+    /// The area from here on, of which md uses whole pages. `None` if there is no room for partial
+    /// parity.
+    #[must_use]
+    pub const fn new(start: DeviceSector, sectors: Sectors) -> Option<Self> {
+        let room = sectors.0.saturating_sub(PPL_HEADER_SECTORS.0);
+        let room = room.saturating_sub(room % PAGE_SECTORS);
+        if room == 0 {
+            return None;
+        }
+        Some(Self { start, sectors: Sectors(room.saturating_add(PPL_HEADER_SECTORS.0)) })
+    }
+
     /// Where on its device the area begins.
     #[must_use]
     pub const fn start(&self) -> DeviceSector {

@@ -1,5 +1,7 @@
 //! A log in the making: the writes of one batch become the entries of a header.
 
+use core::borrow::BorrowMut;
+
 use super::PPL_HEADER_SECTORS;
 use super::error::PplRefusal;
 use super::header::{
@@ -48,10 +50,10 @@ impl PplWrite {
     }
 }
 
-/// The header of a log that is being put together.
+/// The header of a log that is being put together, in a block that is borrowed or its own.
 #[derive(Debug)]
-pub struct PplBatch<'b> {
-    block: &'b mut Block,
+pub struct PplBatch<B> {
+    block: B,
     geometry: ParityGeometry,
     holder: MemberIndex,
     /// Room for partial parity.
@@ -71,22 +73,23 @@ struct OpenEntry {
 
 const _: () = assert!(PPL_ENTRIES_MAX <= 255);
 
-impl<'b> PplBatch<'b> {
+impl<B: BorrowMut<Block>> PplBatch<B> {
     /// Begins a log of the member `holder` in `block`. The generation is one more than that of any
     /// log of the array before; `room` is [`PplArea::log_room`](super::PplArea::log_room).
     #[must_use]
     pub fn begin(
-        block: &'b mut Block,
+        mut block: B,
         signature: PplSignature,
         generation: u64,
         geometry: &ParityGeometry,
         holder: MemberIndex,
         room: Sectors,
     ) -> Self {
-        block.fill(0);
-        put::<0, RESERVED_BYTES>(block, [0xff; RESERVED_BYTES]);
-        put::<SIGNATURE, 4>(block, signature.0.to_le_bytes());
-        put::<GENERATION, 8>(block, generation.to_le_bytes());
+        let bytes = block.borrow_mut();
+        bytes.fill(0);
+        put::<0, RESERVED_BYTES>(bytes, [0xff; RESERVED_BYTES]);
+        put::<SIGNATURE, 4>(bytes, signature.0.to_le_bytes());
+        put::<GENERATION, 8>(bytes, generation.to_le_bytes());
         let (geometry, length) = (*geometry, PPL_HEADER_SECTORS);
         Self { block, geometry, holder, room, length, count: 0, open: None }
     }
@@ -135,13 +138,15 @@ impl<'b> PplBatch<'b> {
     }
 
     /// Completes the header. Says how long the log is, header included: write it, with the partial
-    /// parity behind it, and have it durable before any data or parity of these writes.
+    /// parity behind it, and have it durable before any data or parity of these writes. The block
+    /// comes back with the header in it.
     #[must_use]
-    pub fn finish(self) -> Sectors {
-        put::<ENTRIES_COUNT, 4>(self.block, u32::from(self.count).to_le_bytes());
-        let sum = checksum(self.block);
-        put::<CHECKSUM, 4>(self.block, sum.to_le_bytes());
-        self.length
+    pub fn finish(mut self) -> (Sectors, B) {
+        let block = self.block.borrow_mut();
+        put::<ENTRIES_COUNT, 4>(block, u32::from(self.count).to_le_bytes());
+        let sum = checksum(block);
+        put::<CHECKSUM, 4>(block, sum.to_le_bytes());
+        (self.length, self.block)
     }
 
     /// Where the data of a write begin, and how much partial parity it has.
@@ -176,8 +181,10 @@ impl<'b> PplBatch<'b> {
 
     /// The bytes of the last entry.
     fn slot(&mut self) -> Option<&mut [u8; ENTRY_BYTES]> {
-        let (table, _) = self.block.split_at_mut(ENTRIES).1.as_chunks_mut::<ENTRY_BYTES>();
-        table.get_mut(usize::from(self.count.checked_sub(1)?))
+        let count = usize::from(self.count.checked_sub(1)?);
+        let (table, _) =
+            self.block.borrow_mut().split_at_mut(ENTRIES).1.as_chunks_mut::<ENTRY_BYTES>();
+        table.get_mut(count)
     }
 }
 

@@ -10,6 +10,8 @@ use crate::units::{Lba, Sectors};
 /// Most entries of a log.
 pub const PPL_ENTRIES_MAX: usize = 148;
 
+const _: () = assert!(crate::limits::LOG_ENTRIES_MAX <= PPL_ENTRIES_MAX);
+
 // Offsets of the fields, by md's names. The 512 bytes before them are reserved, all ones.
 pub(super) const RESERVED_BYTES: usize = 512;
 pub(super) const SIGNATURE: usize = 512;

@@ -31,14 +31,13 @@ mod area;
 mod batch;
 mod error;
 mod header;
-mod partial;
 mod replay;
 
+pub use crate::plan::{PartialParity, UpdateWay};
 pub use area::{PplArea, PplFound, PplPlace, PplScan, PplScanStep};
 pub use batch::{PplBatch, PplWrite};
 pub use error::{PplEntryError, PplError, PplRefusal};
 pub use header::{Integrity, PPL_ENTRIES_MAX, PplDigest, PplEntry, PplHeader, PplSignature};
-pub use partial::{PartialParity, UpdateWay};
 pub use replay::{ParityFate, REPLAY_PIECES_MAX, ReplayPiece, ReplayPieces};
 
 use crate::units::Sectors;

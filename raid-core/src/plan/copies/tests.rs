@@ -1,8 +1,8 @@
 //! The plan for copies: every state of every copy, every source.
 
 use super::*;
-use crate::plan::Listing;
 use crate::plan::Redundancy::{InSync, Unknown};
+use crate::plan::{Listing, Logging};
 
 /// What a copy is to the operation: its block can be read, its member takes writes, and it was
 /// found unreadable here.
@@ -115,6 +115,7 @@ fn every_plan_for_copies_is_right() {
                         listing: Listing::NotKept,
                         redundancy,
                         preferred,
+                        logging: Logging::No,
                     },
                 );
             }

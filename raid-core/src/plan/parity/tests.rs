@@ -59,6 +59,7 @@ struct Case {
     /// A bit for each data block, in the order of addresses.
     cover: u8,
     redundancy: Redundancy,
+    logging: Logging,
 }
 
 impl Case {
@@ -84,6 +85,7 @@ impl Case {
             listing: Listing::NotKept,
             faulted: self.places(|is| is == Is::Faulted),
             preferred: None,
+            logging: self.logging,
             redundancy: self.redundancy,
         }
     }
@@ -183,6 +185,7 @@ struct Buffers<'c> {
     unserved: MemberSet,
     lanes: [Option<Form>; DATA + 2],
     caller: [Option<Form>; DATA + 2],
+    partial: Option<Form>,
 }
 
 use crate::host::Durability;
@@ -282,6 +285,13 @@ impl Buffers<'_> {
             Task::Subtract(parities) | Task::Add(parities) => {
                 self.accumulate(parities, covered, Self::lane);
             }
+            Task::PartialParity(way) => {
+                let PartialParity::XorOf(members) = PartialParity::of(&row, covered, way) else {
+                    panic!("a write to a whole row has no partial parity")
+                };
+                self.partial =
+                    Some(members.into_iter().fold(ZERO, |sum, it| plus(sum, self.lane(it))));
+            }
             Task::Recover(recovery) => self.recover(recovery),
             Task::Check | Task::Locate => {}
         }
@@ -346,7 +356,8 @@ fn carry_out<'c>(case: &'c Case, operation: Operation, plan: &Plan) -> Buffers<'
         }
     });
     let unserved = plan.unserved;
-    let mut buffers = Buffers { case, operation, unserved, lanes: [None; DATA + 2], caller };
+    let lanes = [None; DATA + 2];
+    let mut buffers = Buffers { case, operation, unserved, lanes, caller, partial: None };
     for member in plan.reads {
         assert_eq!(case.states[member.index()], Is::Valid, "an invalid block is an input");
         *buffers.before(member) = Some(case.old(member));
@@ -398,6 +409,18 @@ fn judge_write(case: &Case, source: Source) {
         } else {
             assert!(!due, "{member:?} is not written");
         }
+    }
+    let p = case.row.p();
+    let holds = case.states[p.index()] != Is::Stale && plan.writes.contains(p);
+    match case.logging {
+        Logging::PartialParity if holds => {
+            assert_eq!(plan.logged, Logged::At(p));
+            let whole = case.covered() == case.row.data_places();
+            let wanted = Some(case.parity(Role::P, uncovered)).filter(|_| !whole);
+            assert_eq!(buffers.partial, wanted, "what is not written: {plan:?}");
+        }
+        Logging::PartialParity | Logging::No => assert_eq!(plan.logged, Logged::No),
+        Logging::NotYet => assert_eq!(plan.logged, Logged::NotYet),
     }
 }
 
@@ -509,6 +532,15 @@ fn judge_rewrite(case: &Case) {
     assert!(live.difference(plan.writes).is_empty(), "all parity is written");
 }
 
+/// A log is used where parity is known to agree, in rows with one parity.
+fn log_cases(row: &Row) -> Vec<(Redundancy, Logging)> {
+    let mut cases = Vec::from([(InSync, Logging::No), (Unknown, Logging::No)]);
+    if row.q().is_none() {
+        cases.extend([(InSync, Logging::PartialParity), (Unknown, Logging::NotYet)]);
+    }
+    cases
+}
+
 /// Every case of one row. How many there were.
 fn every_case(layout: Layout, members: u8, row: u64) -> u64 {
     let shape =
@@ -522,8 +554,8 @@ fn every_case(layout: Layout, members: u8, row: u64) -> u64 {
             STATES[usize::try_from(digit).unwrap()]
         });
         for cover in 1..1_u8 << row.data_members() {
-            for redundancy in [InSync, Unknown] {
-                let case = Case { row, states, cover, redundancy };
+            for (redundancy, logging) in log_cases(&row) {
+                let case = Case { row, states, cover, redundancy, logging };
                 for source in [Source::Direct, Source::Staged, Source::Zeroes] {
                     judge_write(&case, source);
                 }
@@ -549,7 +581,7 @@ const LEFT6: Layout = Layout::Raid6(Raid6Layout::LeftSymmetric);
 #[test]
 fn every_plan_for_one_parity_is_right() {
     let cases = every_case(LEFT, 3, 0) + every_case(LEFT, 4, 1) + every_case(LEFT, 5, 3);
-    assert_eq!(cases + every_case(Layout::Raid4, 4, 0), 690_000);
+    assert_eq!(cases + every_case(Layout::Raid4, 4, 0), 1_380_000);
 }
 
 #[test]

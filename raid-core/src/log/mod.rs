@@ -1,0 +1,346 @@
+//! The logs of partial parity: one machine for each member, which holds the parity of its rows.
+//!
+//! ```text
+//!             an operation waits     its entries are written      durable
+//!  Closed -> Seal -> Flush -> Free ----> Open -----------> Seal -> Flush ----> Full --+
+//!            an empty log      ^                                                      |
+//!                              +------------- flush of all members, record -----------+
+//! ```
+//!
+//! Operations that wait for a log while one batch is under way make up the next, in order of
+//! arrival. A batch is written once: its entries by the operations themselves, then the header, then
+//! a flush. From there on its operations write to the members. When all of them have, and an
+//! operation waits for the log again, all members are flushed and what was lost is put on record:
+//! then nobody needs what the log says, and the next batch may take its place.
+//!
+//! A log vouches for the parity of all rows that it does not name. So it is not used before parity
+//! is known to agree everywhere and no write is under way that was begun without it; and every
+//! member's log is opened, with an empty one, before the first write of all: one that survives a
+//! crash can tell that the logs were in use.
+
+mod book;
+mod settling;
+
+use book::{Book, BookStep, Page};
+
+use crate::host::{Busy, Completion, Fault, Misuse, SlotIndex};
+use crate::limits::MEMBERS_MAX;
+use crate::members::MemberSet;
+use crate::metadata::Consistency;
+use crate::plan::Logging;
+use crate::units::{MemberIndex, Sectors};
+
+pub(crate) use book::LogTask;
+pub(crate) use settling::{SettleStep, Settling};
+
+/// The logs of an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Logs {
+    /// Room for the partial parity of a batch; `None` where the array has no log.
+    room: Option<Sectors>,
+    standing: Standing,
+    books: [Book; MEMBERS_MAX],
+    pub(crate) settling: Settling,
+    /// Writes under way that were planned while the log was not to be used.
+    early: u16,
+    /// Books that are to be opened.
+    opens: MemberSet,
+    /// Books that have something to do.
+    ready: MemberSet,
+    /// Books for which the host was busy.
+    refused: MemberSet,
+    /// Books whose waiting operations are to be looked at.
+    calls: MemberSet,
+}
+
+/// Whether the logs are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Standing {
+    /// Parity is not known to agree with the data everywhere.
+    Off,
+    /// It is, and nobody has asked for a log.
+    Rest,
+    /// Each member's log is being opened.
+    Opening,
+    On,
+}
+
+/// What an operation has in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    Nothing,
+    /// It was planned without, because the log was not to be used yet.
+    Early,
+    /// It waits for this member's.
+    Queued(MemberIndex),
+    /// It writes its entry.
+    Writing(MemberIndex),
+    /// Its entry is written; its writes are not over.
+    Entered(MemberIndex),
+}
+
+/// Whether an operation may write its entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Into this batch.
+    Now(u32),
+    Later,
+}
+
+/// What a step of a log led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogStep {
+    Nothing,
+    Moved,
+    /// This is to be issued, with this epoch.
+    Offer(MemberIndex, u32, LogTask),
+    /// This member failed.
+    Lost(MemberIndex, Fault),
+}
+
+impl Logs {
+    pub(crate) const fn new(room: Option<Sectors>) -> Self {
+        Self {
+            room,
+            standing: Standing::Off,
+            books: [Book::CLOSED; MEMBERS_MAX],
+            settling: Settling::IDLE,
+            early: 0,
+            opens: MemberSet::NONE,
+            ready: MemberSet::NONE,
+            refused: MemberSet::NONE,
+            calls: MemberSet::NONE,
+        }
+    }
+
+    pub(crate) const fn room(&self) -> Option<Sectors> {
+        self.room
+    }
+
+    /// How a write that is planned now goes about the log.
+    pub(crate) const fn logging(&self, vouched: Consistency) -> Logging {
+        match (self.room, vouched) {
+            (None, _) => Logging::No,
+            (Some(_), Consistency::Clean) => Logging::PartialParity,
+            (Some(_), Consistency::InSyncTo(_)) => Logging::NotYet,
+        }
+    }
+
+    fn book(&mut self, member: MemberIndex) -> Option<&mut Book> {
+        self.books.get_mut(member.index())
+    }
+
+    /// What an operation has in a log has changed: the only place where that is counted.
+    #[inline]
+    pub(crate) fn shift(&mut self, before: Share, after: Share, slot: SlotIndex) {
+        if before == after || self.room.is_none() {
+            return;
+        }
+        match before {
+            Share::Nothing => {}
+            Share::Early => self.early = self.early.saturating_sub(1),
+            Share::Queued(member) | Share::Writing(member) | Share::Entered(member) => {
+                if let Some(book) = self.book(member) {
+                    book.leave(before, slot);
+                }
+                self.ready.insert(member);
+            }
+        }
+        match after {
+            Share::Nothing => {}
+            Share::Early => self.early = self.early.saturating_add(1),
+            Share::Queued(member) | Share::Writing(member) | Share::Entered(member) => {
+                if let Some(book) = self.book(member) {
+                    book.enter(after);
+                }
+                self.ready.insert(member);
+            }
+        }
+    }
+
+    /// Whether an operation that waits for a member's log may write its entry, of so much partial
+    /// parity.
+    pub(crate) fn join(&mut self, holder: MemberIndex, slot: SlotIndex, partial: Sectors) -> Turn {
+        let room = self.room.unwrap_or_default();
+        let turn = self.book(holder).map_or(Turn::Later, |book| book.join(slot, partial, room));
+        self.ready.insert(holder);
+        turn
+    }
+
+    /// Whether the batch of an operation whose entry is written is durable.
+    pub(crate) fn is_durable(&self, holder: MemberIndex) -> bool {
+        self.books.get(holder.index()).is_some_and(|book| book.page == Page::Full)
+    }
+
+    /// A member was lost: nobody waits for its log any more, once what is in flight has come back.
+    pub(crate) fn lose(&mut self, member: MemberIndex) {
+        self.ready.insert(member);
+    }
+
+    /// A device has come in at a place.
+    pub(crate) fn take_in(&mut self, member: MemberIndex) {
+        if let Some(book) = self.book(member) {
+            *book = book.renewed();
+        }
+        self.opens.insert(member);
+    }
+
+    /// Offers again what the host was busy for.
+    pub(crate) fn offer_refused_again(&mut self) {
+        self.ready = self.ready.union(self.refused);
+        self.refused = MemberSet::NONE;
+        self.settling.offer_refused_again();
+    }
+
+    /// A book whose operations are to be looked at.
+    pub(crate) fn next_call(&mut self) -> Option<MemberIndex> {
+        let member = self.calls.lowest()?;
+        self.calls.remove(member);
+        Some(member)
+    }
+
+    /// This operation is the first that waits for a member's log.
+    pub(crate) fn call(&mut self, holder: MemberIndex, slot: SlotIndex) {
+        if let Some(book) = self.book(holder) {
+            book.called = Some(slot);
+        }
+    }
+
+    /// No operation was found that waits for a member's log.
+    pub(crate) fn forget_queue(&mut self, holder: MemberIndex) {
+        if let Some(book) = self.book(holder) {
+            book.forget_queue();
+        }
+    }
+
+    /// A book whose first operation in line is to be found.
+    pub(crate) fn wants_next(&self, holder: MemberIndex) -> bool {
+        self.books.get(holder.index()).is_some_and(Book::wants_next)
+    }
+
+    /// Whether the logs are to be used from now on, or are, all of them being open.
+    fn advance(&mut self, vouched: Consistency, present: MemberSet) {
+        match (self.standing, vouched) {
+            (Standing::Off, Consistency::Clean) if self.early == 0 => {
+                self.standing = Standing::Rest;
+            }
+            (Standing::Rest, _) if self.books.iter().any(Book::is_wanted) => {
+                self.standing = Standing::Opening;
+                self.opens = present;
+            }
+            (Standing::Opening, _) if self.next_to_open(present).is_none() => {
+                self.standing = Standing::On;
+                self.ready = self.ready.union(present);
+            }
+            (Standing::Off | Standing::Rest | Standing::Opening | Standing::On, _) => {}
+        }
+    }
+
+    /// Logs are opened one after the other, so that a crash spoils one of them at most.
+    fn next_to_open(&mut self, present: MemberSet) -> Option<MemberIndex> {
+        let (books, opens) = (&self.books, self.opens.intersection(present));
+        let closed = |member: &MemberIndex| books.get(member.index()).is_some_and(Book::is_closed);
+        self.opens = opens.into_iter().filter(closed).collect();
+        self.opens.lowest()
+    }
+
+    /// Takes one step with one member's log.
+    pub(crate) fn step(&mut self, vouched: Consistency, present: MemberSet) -> LogStep {
+        self.advance(vouched, present);
+        if matches!(self.standing, Standing::Opening | Standing::On)
+            && let Some(next) = self.next_to_open(present)
+            && self.book(next).is_some_and(|book| book.page == Page::Closed)
+        {
+            if let Some(book) = self.book(next) {
+                book.open();
+            }
+            self.ready.insert(next);
+        }
+        let Some(member) = self.ready.lowest() else { return LogStep::Nothing };
+        self.ready.remove(member);
+        let standing = self.standing;
+        let Some(book) = self.book(member) else { return LogStep::Moved };
+        if !present.contains(member) {
+            if book.give_up() {
+                self.calls.insert(member);
+            }
+            return LogStep::Moved;
+        }
+        let epoch = book.epoch();
+        match book.step(standing) {
+            BookStep::Nothing => LogStep::Moved,
+            BookStep::Again => {
+                self.ready.insert(member);
+                self.calls.insert(member);
+                LogStep::Moved
+            }
+            BookStep::Offer(task) => LogStep::Offer(member, epoch, task),
+            BookStep::Lost(fault) => {
+                self.ready.insert(member);
+                LogStep::Lost(member, fault)
+            }
+        }
+    }
+
+    /// What the host said to what a step offered.
+    pub(crate) fn offered(&mut self, member: MemberIndex, answer: Result<(), Busy>) {
+        match (answer, self.book(member)) {
+            (Ok(()), Some(book)) => book.taken(),
+            (Err(Busy), Some(_)) => self.refused.insert(member),
+            (Ok(()) | Err(Busy), None) => {}
+        }
+    }
+
+    /// Records how a command of a member's log ended.
+    pub(crate) fn settle(
+        &mut self,
+        member: MemberIndex,
+        epoch: u32,
+        completion: Completion,
+    ) -> Result<(), Misuse> {
+        let book = self.book(member).ok_or(Misuse::UnknownToken)?;
+        book.settle(epoch, completion)?;
+        self.ready.insert(member);
+        Ok(())
+    }
+
+    /// Begins to settle what somebody waits for.
+    pub(crate) fn begin_settling(&mut self, present: MemberSet) -> LogStep {
+        let wanted = |book: &Book| book.is_spent() && book.is_wanted();
+        if !self.settling.is_idle() || !self.books.iter().any(wanted) {
+            return LogStep::Nothing;
+        }
+        let books = self.books.iter().zip(0..=u8::MAX);
+        let covers = books.filter(|(book, _)| book.is_spent());
+        self.settling.begin(covers.map(|(_, member)| MemberIndex(member)).collect(), present);
+        LogStep::Moved
+    }
+
+    /// Nobody needs any more what these logs say.
+    pub(crate) fn settled(&mut self, covered: MemberSet) {
+        for member in covered {
+            if let Some(book) = self.book(member) {
+                book.settled();
+            }
+        }
+        self.ready = self.ready.union(covered);
+    }
+
+    /// Records how a flush ended after which logs are not needed any more.
+    pub(crate) fn settle_flush(
+        &mut self,
+        member: MemberIndex,
+        epoch: u32,
+        completion: Completion,
+    ) -> Result<(), Misuse> {
+        self.settling.settle(member, epoch, completion)
+    }
+
+    /// Whether a command is in flight.
+    pub(crate) fn in_flight(&self) -> MemberSet {
+        let books = self.books.iter().zip(0..=u8::MAX);
+        let waiting = books.filter(|(book, _)| book.is_in_flight());
+        let waiting: MemberSet = waiting.map(|(_, member)| MemberIndex(member)).collect();
+        waiting.union(self.settling.in_flight())
+    }
+}
