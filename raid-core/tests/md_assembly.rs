@@ -143,17 +143,28 @@ fn spares_and_flags_of_the_kernels() {
 }
 
 #[test]
+fn a_partial_parity_log_is_one_of_level_5() {
+    let array = make(&kernel_made(&["ppl-0", "ppl-1", "ppl-2"])).unwrap();
+    assert!(matches!(array.write_log, WriteLog::PartialParity { .. }), "{:?}", array.write_log);
+}
+
+#[test]
 fn what_is_not_supported_is_refused_by_name() {
     let refused = |names: &[&str], error: AssemblyError| {
         assert_eq!(make(&kernel_made(names)).unwrap_err(), error);
         assert_eq!(error.class(), FaultClass::Refused, "{error}");
     };
     refused(&["journal-0", "journal-1", "journal-2", "journal-3"], AssemblyError::Journal);
-    refused(&["ppl-0", "ppl-1", "ppl-2"], AssemblyError::PartialParityLog);
     let (first, second) = (DeviceIndex(0), DeviceIndex(1));
     refused(&["zones-0", "zones-1"], AssemblyError::Zones { first, second });
     refused(&["linear-0", "linear-1"], AssemblyError::UnsupportedLevel { level: -1 });
     refused(&["reshape-grow"], AssemblyError::ReshapeActive { position: Lba(640) });
+    let mut logged = kernel_made(&["ppl-0", "ppl-1", "ppl-2"]);
+    for member in &mut logged {
+        member.level = 4;
+        member.layout = 0;
+    }
+    assert_eq!(make(&logged).unwrap_err(), AssemblyError::PartialParityLog);
     let mut clustered = mirror();
     for member in &mut clustered {
         member.write_log = WriteLog::Bitmap { offset: 8, kind: Bitmap::Clustered };

@@ -1,6 +1,7 @@
 //! From images to an array: assembly, what forbids to use it, and the engine with its memory.
 
 pub(crate) mod newcomers;
+mod partial_parity;
 mod refusal;
 
 use crate::bad_blocks;
@@ -8,7 +9,10 @@ use crate::cli::Absence;
 use crate::exit::{Error, warn};
 use crate::images::{Image, Purpose, open_all};
 use crate::superblocks::{Found, Unusable, find};
-use raid_core::blocking::{self, BlockDevice, Keeper as _, MdKeeper, MdSeat, MdSeats, Parts};
+use partial_parity::Logs;
+use raid_core::blocking::{
+    self, BlockDevice, Keeper as _, MdKeeper, MdLog, MdSeat, MdSeats, Parts,
+};
 use raid_core::engine::{
     self, Access, BadBlock, Dirty, Fate, Memory, RequestSlot, SetupError, Slot,
 };
@@ -20,7 +24,7 @@ use raid_core::md::{
     Superblock, Timestamp, WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
-use raid_core::metadata::Record;
+use raid_core::metadata::{Consistency, Record};
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
 use std::path::{Path, PathBuf};
@@ -125,10 +129,15 @@ impl Assembled {
         absence: Absence,
         dirty: Dirty,
     ) -> Result<Workshop<Image>, Error> {
-        self.can_be_served(dirty)?;
+        let mut logs = Logs::of(&self)?;
+        match &logs {
+            // Whether it can be served is known when what they say is done.
+            Some(_) => self.members_suffice()?,
+            None => self.can_be_served(dirty)?,
+        }
         match self.assembly.write_log {
-            WriteLog::None => {}
-            WriteLog::Bitmap { .. } | WriteLog::PartialParity { .. } | WriteLog::Journal => {
+            WriteLog::None | WriteLog::PartialParity { .. } => {}
+            WriteLog::Bitmap { .. } | WriteLog::Journal => {
                 return Err(Error::Refused(String::from(
                     "the array has a write-intent bitmap, which cannot be kept up yet; it can be read",
                 )));
@@ -143,7 +152,17 @@ impl Assembled {
         }
         self.say_what_is_left_out();
         self.finish_last_record()?;
-        self.into_workshop()
+        if let Some(logs) = &mut logs {
+            let known = self.assembly.consistency;
+            let seats = Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new()).seats;
+            let replayed = logs.prepare(&seats, known, &mut self.images);
+            let failed = |error| refusal::log(&self.assembly, &self.images, error);
+            let replayed = replayed.map_err(failed)?;
+            self.record_replayed(replayed)?;
+            self.can_be_served(dirty)?;
+        }
+        let workshop = self.into_workshop()?;
+        Ok(Workshop { logs, ..workshop })
     }
 
     fn into_workshop(self) -> Result<Workshop<Image>, Error> {
@@ -175,14 +194,36 @@ impl Assembled {
     /// Gives the last record to members that a crash kept it from. They are trusted with one record missed; the
     /// next one would make it two.
     fn finish_last_record(&mut self) -> Result<(), Error> {
-        let Assembly { events, consistency, geometry, .. } = self.assembly;
-        let failed = geometry.all_members().difference(self.listed());
+        let events = self.assembly.events;
+        let failed = self.assembly.geometry.all_members().difference(self.listed());
+        let is_behind = |known: &Superblock| known.events != events;
+        self.record(failed, is_behind)
+    }
+
+    /// Puts it on record that parity agrees, on all members: the logs said how to see to that. Who is absent did not
+    /// take part.
+    fn record_replayed(&mut self, consistency: Consistency) -> Result<(), Error> {
+        if self.assembly.consistency == consistency {
+            return Ok(());
+        }
+        self.assembly.consistency = consistency;
+        self.assembly.events = self.assembly.events.saturating_add(1);
+        self.record(self.absent(), |_| true)
+    }
+
+    /// Writes a record to members of whose superblocks this holds.
+    fn record(
+        &mut self,
+        failed: MemberSet,
+        whose: impl Fn(&Superblock) -> bool,
+    ) -> Result<(), Error> {
+        let Assembly { events, consistency, .. } = self.assembly;
         for (seat, place) in self.assembly.places.iter().zip(0..=u8::MAX) {
             let Some(seat) = seat else { continue };
             let device = seat.device.index();
             let (known, image) = (self.superblocks.get(device), self.images.get_mut(device));
             let (Some(known), Some(image)) = (known, image) else { continue };
-            if known.events == events {
+            if !whose(known) {
                 continue;
             }
             let mut at: MdSeats = [None; MEMBERS_MAX];
@@ -204,12 +245,20 @@ impl Assembled {
     }
 
     fn can_be_served(&self, dirty: Dirty) -> Result<(), Error> {
-        match self.fate()? {
-            Fate::Serving => {}
-            Fate::Failed => return Err(refusal::too_few(self)),
-        }
+        self.members_suffice()?;
         let mut workshop = Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new());
-        workshop.array(Access::ReadOnly, dirty).map(|_| ()).map_err(refusal::setup)
+        let made = workshop.array(Access::ReadOnly, dirty).map(|_| ());
+        made.map_err(|error| match (error, self.assembly.write_log) {
+            (SetupError::DirtyDegraded, WriteLog::PartialParity { .. }) => refusal::not_replayed(),
+            (error, _) => refusal::setup(error),
+        })
+    }
+
+    fn members_suffice(&self) -> Result<(), Error> {
+        match self.fate()? {
+            Fate::Serving => Ok(()),
+            Fate::Failed => Err(refusal::too_few(self)),
+        }
     }
 
     pub(crate) fn say_what_is_left_out(&self) {
@@ -245,7 +294,7 @@ fn superblock(image: &Image) -> Result<Superblock, Error> {
 #[derive(Debug)]
 pub(crate) struct Workshop<D> {
     geometry: Geometry,
-    consistency: raid_core::metadata::Consistency,
+    pub(crate) consistency: Consistency,
     events: u64,
     seats: Vec<Option<engine::Seat>>,
     superblocks: MdSeats,
@@ -255,6 +304,9 @@ pub(crate) struct Workshop<D> {
     requests: Vec<RequestSlot>,
     lanes: Vec<u8>,
     bad_blocks: Vec<BadBlock>,
+    /// Of an array that was made ready to be written.
+    logs: Option<Logs>,
+    log_memory: Vec<Option<MdLog>>,
 }
 
 /// Whether copies are read from a device like from any other.
@@ -272,10 +324,10 @@ const fn md_seat(superblock: &Superblock) -> MdSeat {
 }
 
 /// Keeps the metadata in the members' superblocks, and tells of events.
-pub(crate) type Keeper = MdKeeper<fn() -> Timestamp, Box<dyn FnMut(Event)>>;
+pub(crate) type Keeper<'m> = MdKeeper<'m, fn() -> Timestamp, Box<dyn FnMut(Event)>>;
 
 /// An array at work.
-pub(crate) type Array<'m, D> = blocking::Array<'m, D, Keeper>;
+pub(crate) type Array<'m, D> = blocking::Array<'m, D, Keeper<'m>>;
 
 const SLOTS: usize = 8;
 
@@ -314,6 +366,8 @@ impl<D: BlockDevice> Workshop<D> {
             requests: vec![RequestSlot::FREE; 1],
             lanes: Vec::new(),
             bad_blocks: Vec::new(),
+            logs: None,
+            log_memory: Vec::new(),
         }
     }
 
@@ -331,9 +385,12 @@ impl<D: BlockDevice> Workshop<D> {
             lane: self.lane,
             access,
             dirty,
+            log: self.logs.as_ref().map_or(engine::RowLog::None, Logs::row_log),
         };
         let lane = self.lane.memory_bytes().ok_or(SetupError::Lane(self.lane))?;
-        let lanes = lane.checked_mul(self.seats.len()).and_then(|row| row.checked_mul(SLOTS));
+        // One more than members, for partial parity.
+        let per_slot = self.seats.len().saturating_add(1);
+        let lanes = lane.checked_mul(per_slot).and_then(|row| row.checked_mul(SLOTS));
         self.lanes.resize(lanes.ok_or(SetupError::Memory)?, 0);
         let (tell, events) = channel();
         let notify: Box<dyn FnMut(Event)> = Box::new(move |event| {
@@ -341,9 +398,17 @@ impl<D: BlockDevice> Workshop<D> {
             let _ = tell.send(event);
         });
         let clock: fn() -> Timestamp = now;
+        let keeper = MdKeeper::new(self.superblocks, clock, notify);
+        let keeper = match &self.logs {
+            Some(logs) => {
+                self.log_memory = logs.memory();
+                keeper.with_logs(logs.keeper(&mut self.log_memory))
+            }
+            None => keeper,
+        };
         let parts = Parts {
             devices: &mut self.devices,
-            keeper: MdKeeper::new(self.superblocks, clock, notify),
+            keeper,
             lanes: &mut self.lanes,
             kernels: Kernels::detect(),
         };
@@ -373,6 +438,8 @@ impl<D: BlockDevice> Workshop<D> {
             requests: self.requests,
             lanes: self.lanes,
             bad_blocks: self.bad_blocks,
+            logs: self.logs,
+            log_memory: self.log_memory,
         }
     }
 

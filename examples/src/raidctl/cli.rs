@@ -131,7 +131,7 @@ pub(crate) struct Create {
     /// With a write-intent bitmap (to come)
     #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Wanted::No, Wanted::Yes))]
     pub(crate) bitmap: Wanted,
-    /// With a partial parity log (to come)
+    /// With a partial parity log, which closes the write hole; level 5 alone
     #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Wanted::No, Wanted::Yes))]
     pub(crate) ppl: Wanted,
     /// With a write journal on this image (to come)

@@ -30,7 +30,10 @@ pub(crate) struct Array {
 }
 
 fn fixtures(kind: &str) -> Vec<Fixture> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind);
+    fixtures_in(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind))
+}
+
+fn fixtures_in(directory: PathBuf) -> Vec<Fixture> {
     let manifest = fs::read_to_string(directory.join("manifest.tsv")).unwrap();
     let lines = manifest.lines().skip(2);
     lines
@@ -68,6 +71,11 @@ pub(crate) fn special() -> Vec<Fixture> {
 /// Arrays with bitmaps and with bad blocks.
 pub(crate) fn bitmaps() -> Vec<Fixture> {
     fixtures("bitmap")
+}
+
+/// Arrays whose power was cut while they were written by way of a log.
+pub(crate) fn logs() -> Vec<Fixture> {
+    fixtures_in(Path::new(env!("CARGO_MANIFEST_DIR")).join("../raid-core/tests/fixtures/log"))
 }
 
 pub(crate) fn find(fixtures: Vec<Fixture>, name: &str) -> Fixture {

@@ -280,11 +280,9 @@ fn what_cannot_be_made_is_refused_before_the_first_write() {
     for (line, words) in usage {
         blank.refuses(line, 2, words);
     }
-    for (line, words) in [
-        ("--level 5 --bitmap", "bitmap"),
-        ("--level 5 --ppl", "partial parity"),
-        ("--level 5 --journal /dev/null", "journal"),
-    ] {
+    for (line, words) in
+        [("--level 5 --bitmap", "bitmap"), ("--level 5 --journal /dev/null", "journal")]
+    {
         blank.refuses(line, 3, words);
     }
     let small = Blank::of_sizes(&[3 * MIB, 0, 3 * MIB]);

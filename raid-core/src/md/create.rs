@@ -11,9 +11,10 @@ use core::fmt;
 
 use super::bytes::SUPERBLOCK_BYTES;
 use super::fields::{
-    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, DeviceFlags, DeviceUuid, Minor, Timestamp,
-    Validity, WriteLog,
+    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, DeviceFlags, DeviceUuid, Minor, PartialParityLog,
+    Timestamp, Validity, WriteLog,
 };
+use super::ppl::PPL_HEADER_SECTORS;
 use super::roles::Roles;
 use super::superblock::{Replacement, Superblock, ZoneLayout};
 use crate::geometry::{ConfigError, Geometry, Layout, Shape};
@@ -28,6 +29,8 @@ const GIBIBYTE: u64 = 1024 * MEBIBYTE;
 /// What a superblock has for itself.
 const SUPERBLOCK_SECTORS: u64 = 8;
 const BAD_BLOCK_SECTORS: u16 = 8;
+/// What md's tools give a log of partial parity.
+const LOG_SECTORS: u64 = MEBIBYTE;
 /// Where the log of 1.0 lies, from the superblock.
 const BEFORE_SUPERBLOCK: i32 = -8;
 /// Before the data of 1.1 and 1.2, besides the room for a bitmap and to shift.
@@ -76,6 +79,8 @@ pub struct NewArray {
     data_offset: DeviceSector,
     member_size: Sectors,
     devices: heapless::Vec<Sectors, MEMBERS_MAX>,
+    /// How much each device has for logs of partial parity.
+    log_sectors: Option<u16>,
 }
 
 /// Why there can be no such array. A matter for whoever asked for it.
@@ -107,6 +112,13 @@ pub enum CreateError {
         /// The least.
         min: DeviceSector,
     },
+    /// A log of partial parity is for level 5.
+    LogLevel,
+    /// Between superblock and data there is no room for a log of partial parity.
+    LogRoom {
+        /// Where the data starts.
+        offset: DeviceSector,
+    },
     /// Level 0 on devices that do not have equally many chunks.
     Zones {
         /// The place of one device.
@@ -135,6 +147,13 @@ impl fmt::Display for CreateError {
                 f,
                 "the data cannot start at sector {}: give a multiple of {}, at least {}",
                 offset.0, DATA_OFFSET_UNIT.0, min.0
+            ),
+            Self::LogLevel => f.write_str("a log of partial parity is for level 5"),
+            Self::LogRoom { offset } => write!(
+                f,
+                "before the data, at sector {}, there is no room for a log of partial parity: use metadata 1.1 or 1.2, \
+                 and start the data further on",
+                offset.0
             ),
             Self::Zones { first, second } => write!(
                 f,
@@ -188,7 +207,39 @@ impl NewArray {
         {
             return Err(CreateError::Zones { first: place, second });
         }
-        Ok(Self { blueprint, geometry, data_offset, member_size, devices })
+        Ok(Self { blueprint, geometry, data_offset, member_size, devices, log_sectors: None })
+    }
+
+    /// The same array with a log of partial parity on each device, between superblock and data: 1 MiB
+    /// as md's tools have it, or as much as there is room for.
+    ///
+    /// # Errors
+    ///
+    /// Another level than 5, or no room for a log of one chunk.
+    pub fn with_partial_parity(self) -> Result<Self, CreateError> {
+        match self.blueprint.layout {
+            Layout::Raid5(_) => {}
+            Layout::Raid0
+            | Layout::Raid1
+            | Layout::Raid4
+            | Layout::Raid6(_)
+            | Layout::Raid10(_) => {
+                return Err(CreateError::LogLevel);
+            }
+        }
+        let no_room = CreateError::LogRoom { offset: self.data_offset };
+        let superblock = match self.blueprint.minor {
+            Minor::V1_0 => return Err(no_room),
+            Minor::V1_1 => 0,
+            Minor::V1_2 => 8,
+        };
+        let others = SUPERBLOCK_SECTORS.saturating_add(BAD_BLOCK_SECTORS.into());
+        let room = self.data_offset.0.saturating_sub(superblock).saturating_sub(others);
+        let room = room.saturating_sub(room % FAULT_UNIT.0).min(LOG_SECTORS);
+        let least = self.blueprint.chunk.0.clamp(FAULT_UNIT.0, LOG_SECTORS / 4);
+        let needed = PPL_HEADER_SECTORS.0.saturating_add(least);
+        let sectors = u16::try_from(room).ok().filter(|_| room >= needed).ok_or(no_room)?;
+        Ok(Self { log_sectors: Some(sectors), ..self })
     }
 
     /// The shape of the array.
@@ -238,7 +289,7 @@ impl NewArray {
             chunk_sectors: u32::try_from(self.blueprint.own_chunk().map_or(0, |chunk| chunk.0))
                 .ok()?,
             members: members.into(),
-            write_log: WriteLog::None,
+            write_log: self.write_log(),
             reshape: None,
             logical_block_bytes: 0,
             zone_layout: ZoneLayout::Unsaid,
@@ -262,10 +313,23 @@ impl NewArray {
         })
     }
 
+    fn write_log(&self) -> WriteLog {
+        match (self.log_sectors, i16::try_from(SUPERBLOCK_SECTORS)) {
+            (Some(sectors), Ok(offset)) => {
+                // As the kernel has it from the first start on.
+                let kind = PartialParityLog::Multiple;
+                WriteLog::PartialParity { offset, sectors, kind }
+            }
+            (None, _) | (Some(_), Err(_)) => WriteLog::None,
+        }
+    }
+
     /// The log lies behind the room for a bitmap, or close before the data where that is too near.
     fn bad_block_log(&self, super_offset: DeviceSector) -> BadBlockLog {
-        let bitmap_end =
-            SUPERBLOCK_SECTORS.saturating_add(self.blueprint.bitmap_room(self.member_size));
+        let bitmap_end = SUPERBLOCK_SECTORS.saturating_add(
+            self.log_sectors
+                .map_or_else(|| self.blueprint.bitmap_room(self.member_size), u64::from),
+        );
         let log = u64::from(BAD_BLOCK_SECTORS);
         let offset = match self.blueprint.minor {
             Minor::V1_0 => Some(BEFORE_SUPERBLOCK),

@@ -3,9 +3,11 @@
 use super::Assembled;
 use crate::bad_blocks::Unusable;
 use crate::exit::Error;
+use crate::images::Image;
+use raid_core::blocking::PplFailure;
 use raid_core::engine::SetupError;
 use raid_core::host::Fault;
-use raid_core::md::{AssemblyError, DeviceRole, FaultClass};
+use raid_core::md::{Assembly, AssemblyError, DeviceRole, FaultClass};
 use raid_core::members::MemberSet;
 use raid_core::units::{DeviceIndex, MemberIndex};
 use std::path::{Path, PathBuf};
@@ -69,6 +71,24 @@ fn describe(error: &AssemblyError, paths: &[PathBuf]) -> String {
     error.to_string()
 }
 
+/// A log of partial parity, or a member that it speaks of, could not be read or written.
+pub(super) fn log(assembly: &Assembly, images: &[Image], error: PplFailure) -> Error {
+    let seat = assembly.places.get(error.member.index()).and_then(Option::as_ref);
+    let image = seat.and_then(|seat| images.get(seat.device.index()));
+    match image {
+        Some(image) => Error::Refused(format!("{}: {error}", image.path().display())),
+        None => Error::Refused(error.to_string()),
+    }
+}
+
+/// Only a command that writes can do what the logs say.
+pub(super) fn not_replayed() -> Error {
+    Error::Refused(String::from(
+        "the array was not stopped cleanly and lacks a member, and its partial parity logs were not replayed or do not \
+         say enough: run resync --degraded, name the member, or insist with --force-dirty-degraded",
+    ))
+}
+
 pub(super) fn setup(error: SetupError) -> Error {
     match error {
         SetupError::DirtyDegraded => Error::Refused(String::from(
@@ -79,6 +99,7 @@ pub(super) fn setup(error: SetupError) -> Error {
         SetupError::Seats { .. }
         | SetupError::Lane(_)
         | SetupError::DeviceTwice(_)
+        | SetupError::Log
         | SetupError::Memory => Error::Engine(error.to_string()),
         // A kind of error that is newer than this program.
         _ => Error::Engine(error.to_string()),

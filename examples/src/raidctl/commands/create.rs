@@ -39,7 +39,12 @@ pub(super) fn lay_out(arguments: &cli::Create) -> Result<(Blueprint, NewArray), 
     let write_mostly = write_mostly(arguments, blueprint.layout)?;
     let mut images = open_all(paths, Purpose::Write)?;
     let sizes: Vec<_> = images.iter().map(Image::size).collect();
-    let array = NewArray::new(blueprint, &sizes).map_err(|error| impossible(error, paths))?;
+    let array = NewArray::new(blueprint, &sizes);
+    let array = match arguments.ppl {
+        cli::Wanted::Yes => array.and_then(NewArray::with_partial_parity),
+        cli::Wanted::No => array,
+    };
+    let array = array.map_err(|error| impossible(error, paths))?;
     countable(array.geometry())?;
     let new = new_superblocks(&array, &write_mostly)?;
     let found = images.iter().map(signatures::of).collect::<Result<Vec<_>, _>>()?;
@@ -111,7 +116,6 @@ fn array_name(name: &str) -> Result<ArrayName, Error> {
 fn refuse_write_logs(arguments: &cli::Create) -> Result<(), Error> {
     let asked = [
         (arguments.bitmap == cli::Wanted::Yes, "--bitmap: a write-intent bitmap"),
-        (arguments.ppl == cli::Wanted::Yes, "--ppl: a partial parity log"),
         (arguments.journal.is_some(), "--journal: a write journal"),
     ];
     match asked.into_iter().find(|(asked, _)| *asked) {
@@ -203,6 +207,8 @@ fn impossible(error: CreateError, paths: &[PathBuf]) -> Error {
         }
         CreateError::Shape(_)
         | CreateError::TooManyDevices { .. }
+        | CreateError::LogLevel
+        | CreateError::LogRoom { .. }
         | CreateError::OffsetOfVersion1_0 => error.to_string(),
         // A kind of error that is newer than this program.
         _ => error.to_string(),

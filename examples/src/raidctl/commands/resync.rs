@@ -17,6 +17,11 @@ pub(super) fn run(arguments: &cli::Resync) -> Result<(), Error> {
     }
     let names = Names::of(&assembled);
     let mut workshop = assembled.into_writable(degraded, force.dirty)?;
+    if workshop.consistency == Consistency::Clean {
+        return print(
+            "replayed: the partial parity logs said where parity might not agree, and it does now",
+        );
+    }
     let (mut array, events) = workshop.start(Access::ReadWrite, force.dirty)?;
     let job = Job {
         kind: PassKind::Resync,

@@ -72,7 +72,7 @@ pub enum AssemblyError {
         /// How far it is.
         position: Lba,
     },
-    /// The array has a partial parity log, which may hold parity that the members lack.
+    /// The array has a partial parity log, which is for level 5 alone.
     PartialParityLog,
     /// The array has a journal, which may hold data that the members lack.
     Journal,
@@ -190,7 +190,7 @@ impl fmt::Display for AssemblyError {
                 write!(f, "a reshape is on record, at array sector {}", position.0)
             }
             Self::PartialParityLog => {
-                f.write_str("the array has a partial parity log, which is not supported")
+                f.write_str("the array has a partial parity log, which is for level 5 alone")
             }
             Self::Journal => f.write_str("the array has a write journal, which is not supported"),
             Self::Clustered => {

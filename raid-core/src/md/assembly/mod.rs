@@ -73,8 +73,8 @@ pub struct Assembly {
     pub events: u64,
     /// How far parity and copies are known to agree with the data.
     pub consistency: Consistency,
-    /// What guards its writes: nothing or a bitmap. One that writes must keep the bitmap or not
-    /// write.
+    /// What guards its writes: nothing, a bitmap, or logs of partial parity. One that writes must
+    /// keep them or not write.
     pub write_log: WriteLog,
     /// The logical block that the array shows, in bytes; 0 if not said.
     pub logical_block_bytes: u32,
@@ -272,6 +272,7 @@ fn check_supported(superblock: &Superblock) -> Result<(), AssemblyError> {
     match superblock.write_log {
         WriteLog::None | WriteLog::Bitmap { kind: Bitmap::Local, .. } => Ok(()),
         WriteLog::Bitmap { kind: Bitmap::Clustered, .. } => Err(AssemblyError::Clustered),
+        WriteLog::PartialParity { .. } if superblock.level == 5 => Ok(()),
         WriteLog::PartialParity { .. } => Err(AssemblyError::PartialParityLog),
         WriteLog::Journal => Err(AssemblyError::Journal),
     }
