@@ -129,6 +129,9 @@ where
         };
         changed.map_err(|_| Fault::Unsupported)?;
         list.encode(&mut log);
+        // Nobody waits for this list: with all of it acknowledged, ranges that touch become one.
+        list.acknowledge().map_err(|_| Fault::Unsupported)?;
+        list.encode(&mut log);
         // Linux reads the log where the superblock says that it has entries: it has to have them
         // first.
         device.write(area.start, log_of(&mut log, area)?, Durability::Durable)?;

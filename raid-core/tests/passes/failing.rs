@@ -288,7 +288,9 @@ fn a_recovery_whose_member_fails_over_the_last_record_has_not_finished() {
                     assert_eq!(end, PassEnd::Finished);
                     finished += 1;
                 }
-                state => {
+                state @ (MemberState::Rebuilding { .. }
+                | MemberState::Failed
+                | MemberState::Missing) => {
                     let reason = PassEnd::Halted(Halt::Stopped(StopReason::TargetLost));
                     assert_eq!((state, end), (MemberState::Failed, reason), "{actions:?} {before}");
                     lost += 1;
