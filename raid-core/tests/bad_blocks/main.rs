@@ -13,4 +13,5 @@ mod arrays;
 mod passes;
 mod reads;
 mod refusals;
+mod stops;
 mod writes;
