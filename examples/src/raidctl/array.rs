@@ -161,8 +161,24 @@ impl Assembled {
             self.record_replayed(replayed)?;
             self.can_be_served(dirty)?;
         }
+        self.bad_blocks_are_safe(dirty)?;
         let workshop = self.into_workshop()?;
         Ok(Workshop { logs, ..workshop })
+    }
+
+    /// Parity makes up for what is bad. After an unclean stop it may not fit, and a resync would give up what it cannot
+    /// make without it.
+    fn bad_blocks_are_safe(&self, dirty: Dirty) -> Result<(), Error> {
+        let parity = matches!(self.assembly.geometry, Geometry::Parity(_));
+        match (self.assembly.consistency, dirty) {
+            (Consistency::InSyncTo(_), Dirty::Refuse) if parity => {}
+            (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force) => {
+                return Ok(());
+            }
+        }
+        let bad_blocks = self.bad_blocks()?;
+        let bad = bad_blocks.iter().find(|bad| bad.sectors > Sectors::ZERO);
+        bad.map_or(Ok(()), |bad| Err(refusal::dirty_and_bad(bad.member)))
     }
 
     fn into_workshop(self) -> Result<Workshop<Image>, Error> {

@@ -203,6 +203,36 @@ fn what_a_rebuild_cannot_make_is_on_the_log_of_the_new_member_and_is_named() {
     run(&["check"], &images).succeeds();
 }
 
+/// After an unclean stop nobody knows whether the parity fits that stands in for what is bad: a resync gives up what it
+/// cannot make without.
+#[test]
+fn what_is_bad_in_a_dirty_array_is_not_given_up_unasked() {
+    let (fixture, array) = fixture("bad-blocks-r5");
+    spoil(&array);
+    for image in &array.images {
+        let block = superblocks::read(image);
+        superblocks::write(image, &superblocks::with(&block, 0xd0, &0_u64.to_le_bytes()));
+    }
+    let before: Vec<_> = array.images.iter().map(|image| fs::read(image).unwrap()).collect();
+    for arguments in [["resync"], ["write"]] {
+        let refused = run(&arguments, &array.images).says_no(3..=3);
+        assert!(refused.stderr.contains("has bad blocks"), "{}", refused.stderr);
+    }
+    // What can be read without parity is right, the rest is an error.
+    let read = run(&["read"], &array.images);
+    assert_eq!(read.code, 4, "{}", read.stderr);
+    let after: Vec<_> = array.images.iter().map(|image| fs::read(image).unwrap()).collect();
+    assert!(before == after, "nothing is written");
+    // Whoever takes the parity for good gets all of it, and a resync makes it good.
+    let forced = "--force-dirty-degraded";
+    assert_eq!(md5(&run(&["read", forced], &array.images).succeeds().stdout), fixture.md5);
+    run(&["resync", forced], &array.images).succeeds();
+    assert_eq!(md5(&run(&["read"], &array.images).succeeds().stdout), fixture.md5);
+    for member in examine(&array) {
+        assert_eq!(bad(&member), [], "it was written, and is good");
+    }
+}
+
 #[test]
 fn an_area_that_cannot_be_used_does_not_hide_the_rest() {
     let (_, array) = fixture("bitmap-r5");

@@ -113,6 +113,14 @@ pub(super) fn bad_blocks(image: &Path, error: &Unusable) -> Error {
     ))
 }
 
+pub(super) fn dirty_and_bad(member: MemberIndex) -> Error {
+    Error::Refused(format!(
+        "the array was not stopped cleanly, and member {} has bad blocks: parity makes up for them and may not fit; take it \
+         for good with --force-dirty-degraded, or read what can be read first",
+        member.0
+    ))
+}
+
 pub(super) fn too_few(assembled: &Assembled) -> Error {
     let all = assembled.assembly.geometry.all_members();
     let in_sync = assembled.assembly.in_sync();
