@@ -92,6 +92,37 @@ fn an_array_with_logs_is_made_written_and_read_back() {
 }
 
 #[test]
+fn members_come_into_an_array_with_logs_and_get_one() {
+    let blank = new_array();
+    let content: Vec<u8> = (0..900_000_u32).map(|at| (at.wrapping_mul(at) >> 5) as u8).collect();
+    run_with(&["write"], &blank.images, &content).succeeds();
+    run(&["fail", "--member", "2"], &blank.images).ends_well();
+    let few: Vec<_> = [0, 1, 3].map(|place: usize| blank.images[place].clone()).into();
+    let newer: Vec<u8> = content.iter().rev().copied().collect();
+    run_with(&["write", "--degraded"], &few, &newer).ends_well();
+    // What was away has a log that speaks of what was there before.
+    let mut back = vec![blank.images[2].clone()];
+    back.extend_from_slice(&few);
+    run(&["readd"], &back).ends_well();
+    run(&["fail", "--member", "0"], &blank.images).ends_well();
+    let other = Blank::new(1, 8 << 20);
+    let mut rest = blank.images[1..].to_vec();
+    let new = other.images[0].to_str().unwrap();
+    run(&["rebuild", "--new", new], &rest).ends_well();
+    rest.push(other.images[0].clone());
+    assert_eq!(run(&["check"], &rest).succeeds().stdout, b"mismatch_sectors: 0\n");
+    run_with(&["write", "--offset", "5000"], &rest, b"after all").succeeds();
+    let read = run(&["read", "--length", "900000"], &rest).succeeds();
+    assert!(read.stdout[..5000] == newer[..5000] && &read.stdout[5000..5009] == b"after all");
+    assert!(read.stdout[5009..] == newer[5009..]);
+    assert!(generation(&other.images[0]) > 0);
+    let small = Blank::new(1, 7 << 20);
+    let new = small.images[0].to_str().unwrap();
+    run(&["fail", "--member", "0"], &rest).ends_well();
+    run(&["rebuild", "--new", new], &rest[..3]).says_no(2..=2);
+}
+
+#[test]
 fn logs_are_for_level_5_and_need_room() {
     let blank = Blank::new(4, 8 << 20);
     for (line, words) in [

@@ -4,6 +4,7 @@ use super::device::{BlockDevice, Keeper};
 use super::md_ppl::MdLogs;
 use crate::host::{BlockState, Durability, Event, Fault};
 use crate::limits::MEMBERS_MAX;
+use crate::md::ppl::PplArea;
 use crate::md::{
     Area, BAD_BLOCKS_MAX, BadBlockEntry, BadBlockList, BadBlockRange, BadBlocks, Block,
     SUPERBLOCK_BYTES, Superblock, Timestamp,
@@ -55,6 +56,16 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
         if let Some(place) = self.seats.get_mut(member.index()) {
             *place = Some(seat);
         }
+    }
+
+    /// Keeps the log of a device that comes in at a place, in an area that was zeroed. To be called
+    /// before [`Engine::add_member`](crate::engine::Engine::add_member).
+    ///
+    /// # Errors
+    /// The array has no logs, or this one has less room than those it was started with.
+    pub fn seat_log(&mut self, member: MemberIndex, area: PplArea) -> Result<(), Fault> {
+        let logs = self.logs.as_mut().ok_or(Fault::Unsupported)?;
+        logs.seat(member, area)
     }
 
     /// A member's superblock as it is on its device, and where.

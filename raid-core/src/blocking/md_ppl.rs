@@ -55,6 +55,15 @@ pub struct MdLogs<'m> {
 }
 
 impl MdLogs<'_> {
+    pub(super) fn seat(&mut self, member: MemberIndex, area: PplArea) -> Result<(), Fault> {
+        let rooms = self.logs.iter().flatten().map(|log| log.area.log_room());
+        if rooms.min().is_some_and(|room| area.log_room() < room) {
+            return Err(Fault::Unsupported);
+        }
+        *self.logs.get_mut(member.index()).ok_or(Fault::InvalidRequest)? = Some(MdLog::new(area));
+        Ok(())
+    }
+
     pub(super) fn log_parity<D: BlockDevice>(
         &mut self,
         member: MemberIndex,

@@ -78,7 +78,7 @@ impl Superblock {
         let latest = end.saturating_sub(self.member_size.0);
         let latest = latest.saturating_sub(latest.checked_rem(FAULT_UNIT.0).unwrap_or(0));
         let data_offset = DeviceSector(self.data_offset.0.min(latest));
-        Ok(Self {
+        let joined = Self {
             device_uuid: uuid,
             dev_number: number,
             super_offset,
@@ -90,7 +90,10 @@ impl Superblock {
             device_flags: DeviceFlags::empty(),
             bad_block_log: self.new_bad_block_log(super_offset, data_offset),
             ..self.clone()
-        })
+        };
+        let needs = Sectors(self.data_offset.0.saturating_add(self.member_size.0));
+        let log = joined.ppl_area().map_err(|_| JoinError::NoRoom { has: device_size, needs });
+        log.map(|_| joined)
     }
 
     /// The superblock of a device of the array that was away, `own` being what it bears now, under
@@ -101,6 +104,11 @@ impl Superblock {
     /// Its data area is too short, or the array keeps a write log.
     pub fn for_returning_device(&self, number: u32, own: &Self) -> Result<Self, JoinError> {
         self.check_write_log()?;
+        let same_log =
+            core::mem::discriminant(&self.write_log) == core::mem::discriminant(&own.write_log);
+        if !same_log {
+            return Err(JoinError::WriteLog);
+        }
         if own.data_size < self.member_size {
             return Err(JoinError::NoRoom { has: own.data_size, needs: self.member_size });
         }
@@ -108,6 +116,7 @@ impl Superblock {
             device_uuid: own.device_uuid,
             dev_number: number,
             super_offset: own.super_offset,
+            write_log: own.write_log,
             data_offset: own.data_offset,
             data_size: own.data_size,
             validity: NOTHING,
@@ -122,10 +131,8 @@ impl Superblock {
 
     fn check_write_log(&self) -> Result<(), JoinError> {
         match self.write_log {
-            WriteLog::None => Ok(()),
-            WriteLog::Bitmap { .. } | WriteLog::PartialParity { .. } | WriteLog::Journal => {
-                Err(JoinError::WriteLog)
-            }
+            WriteLog::None | WriteLog::PartialParity { .. } => Ok(()),
+            WriteLog::Bitmap { .. } | WriteLog::Journal => Err(JoinError::WriteLog),
         }
     }
 

@@ -8,6 +8,8 @@ use crate::superblocks;
 use core::fmt::Write as _;
 use raid_core::blocking::BlockDevice;
 use raid_core::engine;
+use raid_core::host::Durability;
+use raid_core::md::ppl::PplArea;
 use raid_core::md::{DeviceRole, DeviceUuid, JoinError, Superblock};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
@@ -116,6 +118,12 @@ pub(crate) fn bring_in(
             reads: reads_from(superblock.device_flags),
         };
         let path = image.path().to_path_buf();
+        if let Some(area) = log_of(superblock, &path)? {
+            let less = |_| {
+                Error::Refused(format!("{}: its log has less room than the others", path.display()))
+            };
+            array.keeper().seat_log(*place, area).map_err(less)?;
+        }
         let refused = |error| Error::Refused(format!("{}: {error}", path.display()));
         array.add_member(*place, seat).map_err(refused)?;
         names.set(*place, &path);
@@ -124,10 +132,26 @@ pub(crate) fn bring_in(
     // All of them are taken: from here on they are written to. Up to the record each is a device without a place.
     for (device, Newcomer { superblock, found, .. }) in newcomers {
         let Some(image) = array.devices().get_mut(device.index()) else { continue };
+        let cleared = clear_log(image, log_of(superblock, image.path())?);
         let written = superblocks::make(image, superblock, found);
-        written.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })?;
+        cleared
+            .and(written)
+            .map_err(|source| Error::Open { image: image.path().to_path_buf(), source })?;
     }
     Ok(())
+}
+
+fn log_of(superblock: &Superblock, image: &Path) -> Result<Option<PplArea>, Error> {
+    let area = superblock.ppl_area();
+    area.map_err(|error| Error::NotMember { image: image.to_path_buf(), error })
+}
+
+/// What the log of a device says of an earlier life is not to be replayed.
+fn clear_log(image: &mut Image, area: Option<PplArea>) -> std::io::Result<()> {
+    let Some(area) = area else { return Ok(()) };
+    let zeroes = vec![0; area.sectors().memory_bytes().unwrap_or(0)];
+    let written = image.write(area.start(), &zeroes, Durability::Durable);
+    written.map_err(|fault| std::io::Error::other(format!("{fault:?}")))
 }
 
 /// `member 1 (a.img), member 3 (b.img)`.
