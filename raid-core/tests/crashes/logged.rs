@@ -225,10 +225,6 @@ fn logged_scripts(blueprint: &Blueprint) -> Vec<(&'static str, Vec<Step>)> {
     all
 }
 
-fn run(scenario: &Scenario, depth: Depth, orders: u64, tally: &mut Tally) {
-    crash_everywhere(scenario, depth, orders, tally);
-}
-
 fn scenario(name: String, blueprint: Blueprint, steps: Vec<Step>, seed: u64) -> Scenario {
     Scenario { name, blueprint, damage: Vec::new(), steps, rules: Vec::new(), seed }
 }
@@ -240,7 +236,7 @@ fn a_crash_and_the_loss_of_any_member_leave_what_no_write_touched() {
     for (array, blueprint) in logged() {
         for ((script, steps), seed) in logged_scripts(&blueprint).into_iter().zip(300..) {
             let scenario = scenario(format!("{array}, {script}"), blueprint.clone(), steps, seed);
-            run(&scenario, Depth::EVERY, 2, &mut tally);
+            crash_everywhere(&scenario, Depth::EVERY, 2, &mut tally);
         }
     }
     tally.report("writes with logs", 10_000);
@@ -256,11 +252,34 @@ fn a_crash_of_a_degraded_array_leaves_what_no_write_touched() {
             for ((script, steps), seed) in logged_scripts(&blueprint).into_iter().zip(400..) {
                 let name = format!("{array} without {member:?}, {script}");
                 let scenario = scenario(name, blueprint.clone(), steps, seed);
-                run(&scenario, Depth::FEW, 1, &mut tally);
+                crash_everywhere(&scenario, Depth::FEW, 1, &mut tally);
             }
         }
     }
     tally.report("degraded writes with logs", 9_000);
+}
+
+/// A member is being rebuilt: above its mark it holds nothing, and its log speaks of nothing.
+#[test]
+fn a_crash_in_a_recovery_of_an_array_with_logs_leaves_what_no_write_touched() {
+    use Step::{Clean, Pass, Settle, Turns, Write};
+    let mut tally = Tally::default();
+    for (array, blueprint) in logged() {
+        let row = arrays::width(&blueprint);
+        for member in (0..blueprint.geometry.members()).map(MemberIndex) {
+            let blueprint = arrays::rebuilding(blueprint.clone(), member);
+            for (turns, seed) in [2, 12, 30].into_iter().zip(600..) {
+                let write = |at, sectors| [Write(at, sectors), Turns(turns)];
+                let recovery = [Pass(PassKind::Recovery), Turns(turns)];
+                let writes = [write(2, 3), write(row - 2, 5), write(2 * row, row)].concat();
+                let steps = [&recovery[..], &writes, &[Settle, Clean, Settle]].concat();
+                let name = format!("{array}, {member:?} is rebuilt, {turns} turns between");
+                let scenario = scenario(name, blueprint.clone(), steps, seed);
+                crash_everywhere(&scenario, Depth::FEW, 1, &mut tally);
+            }
+        }
+    }
+    tally.report("a recovery with logs", 5_000);
 }
 
 /// A member fails at every command: a log must not be given up before the loss is on record, nor a
@@ -271,8 +290,8 @@ fn a_member_fails_at_every_command_of_logged_writes_and_then_everything_stops() 
     for (array, blueprint) in logged() {
         let members = u64::from(blueprint.geometry.members());
         for ((script, steps), number) in logged_scripts(&blueprint).into_iter().zip(0_u64..) {
-            let step = if is_long() { 1 } else { 3 };
-            for after in (number % step..24).step_by(usize::try_from(step).unwrap()) {
+            let step = if is_long() { 1 } else { 5 };
+            for after in (number % step..30).step_by(usize::try_from(step).unwrap()) {
                 let member = u8::try_from((number + after) % members).unwrap();
                 let gone = Rule::gone_after(after);
                 let refuses = Rule::on(&[Action::Write], raid_core::host::Fault::Media);
@@ -282,9 +301,9 @@ fn a_member_fails_at_every_command_of_logged_writes_and_then_everything_stops() 
                     rules: vec![(member, rule)],
                     ..scenario(name, blueprint.clone(), steps.clone(), 500 + number)
                 };
-                run(&scenario, Depth::FEW, 1, &mut tally);
+                crash_everywhere(&scenario, Depth::FEW, 1, &mut tally);
             }
         }
     }
-    tally.report("a failing member of logged writes", 10_000);
+    tally.report("a failing member of logged writes", 5_000);
 }
