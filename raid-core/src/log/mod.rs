@@ -220,19 +220,17 @@ impl Logs {
 
     /// Whether the logs are to be used from now on, or are, all of them being open.
     fn advance(&mut self, vouched: Consistency, present: MemberSet) {
-        match (self.standing, vouched) {
-            (Standing::Off, Consistency::Clean) if self.early == 0 => {
-                self.standing = Standing::Rest;
-            }
-            (Standing::Rest, _) if self.books.iter().any(Book::is_wanted) => {
-                self.standing = Standing::Opening;
-                self.opens = present;
-            }
-            (Standing::Opening, _) if self.next_to_open(present).is_none() => {
-                self.standing = Standing::On;
-                self.ready = self.ready.union(present);
-            }
-            (Standing::Off | Standing::Rest | Standing::Opening | Standing::On, _) => {}
+        // One step may lead to all of these: nothing else may be left that would lead to another.
+        if let (Standing::Off, Consistency::Clean, 0) = (self.standing, vouched, self.early) {
+            self.standing = Standing::Rest;
+        }
+        if self.standing == Standing::Rest && self.books.iter().any(Book::is_wanted) {
+            self.standing = Standing::Opening;
+            self.opens = present;
+        }
+        if self.standing == Standing::Opening && self.next_to_open(present).is_none() {
+            self.standing = Standing::On;
+            self.ready = self.ready.union(present);
         }
     }
 

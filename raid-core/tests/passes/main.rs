@@ -11,6 +11,7 @@
 mod arrays;
 mod failing;
 mod locate;
+mod logged;
 mod recovery;
 mod replaced;
 mod resync;
