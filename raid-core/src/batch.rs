@@ -90,6 +90,14 @@ impl Batch {
         self
     }
 
+    /// The same batch without a member to whom nothing is in flight.
+    pub(crate) fn without(mut self, member: MemberIndex) -> Self {
+        self.issue.remove(member);
+        self.not_member.remove(member);
+        self.not_block.remove(member);
+        self
+    }
+
     /// Offers what is not issued yet; a command to a member in `absent` ends at once, as gone.
     pub(crate) fn offer(
         mut self,

@@ -27,8 +27,8 @@ pub enum SeatRefusal {
     /// A command to this place, or to this device, was abandoned and is not dead. Wait for
     /// [`Event::MemberQuiet`](crate::host::Event::MemberQuiet).
     Hung(MemberIndex),
-    /// Operations or a record that were begun with the member that sat there are not over. Poll, and
-    /// try again.
+    /// Operations, a record or commands to its log that were begun with the member that sat there are
+    /// not over. Poll, and try again.
     Leaving(MemberIndex),
     /// The array was set up to be read only.
     ReadOnly,

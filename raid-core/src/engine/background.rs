@@ -98,7 +98,10 @@ impl Engine<'_> {
             Occupant::Operation { stripe, .. } => stripe.counts_on(member),
             Occupant::Nobody | Occupant::Quarantined => false,
         });
-        operation || self.array.writer.trusts(member) || self.abandoned.is_to_be_lost(member)
+        operation
+            || self.array.log.in_flight().contains(member)
+            || self.array.writer.trusts(member)
+            || self.abandoned.is_to_be_lost(member)
     }
 
     fn pass_start(

@@ -182,6 +182,7 @@ impl Logs {
         if let Some(book) = self.book(member) {
             *book = book.renewed();
         }
+        self.settling.take_in(member);
         self.opens.insert(member);
     }
 

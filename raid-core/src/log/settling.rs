@@ -57,6 +57,19 @@ impl Settling {
         self.epoch = self.epoch.wrapping_add(1);
     }
 
+    /// Another device has come in at a place: what became of the one before, and of its log, is not
+    /// its affair.
+    pub(super) fn take_in(&mut self, member: MemberIndex) {
+        match &mut self.state {
+            State::Idle => {}
+            State::Flush(covers, io) => {
+                covers.remove(member);
+                *io = io.without(member);
+            }
+            State::Record(covers, _) => covers.remove(member),
+        }
+    }
+
     pub(crate) fn step(
         &mut self,
         absent: MemberSet,
