@@ -33,8 +33,8 @@ pub(crate) struct Rewrite {
     /// comes off it, as a whole.
     retried: MemberSet,
     member: MemberIndex,
-    /// How far into the block the present unit starts.
-    start: Sectors,
+    /// How far into the block the present unit starts: less than a lane.
+    start_sectors: u16,
     /// The fault that the whole write gave.
     fault: Fault,
     /// Sectors that are on the list now, of all members together: at most a lane of each.
@@ -68,7 +68,7 @@ impl Rewrite {
             queue,
             retried,
             member,
-            start: Sectors::ZERO,
+            start_sectors: 0,
             fault,
             bad_sectors: 0,
             doing: Doing::Write,
@@ -100,15 +100,19 @@ impl Rewrite {
         }
     }
 
+    fn start(&self) -> Sectors {
+        Sectors(self.start_sectors.into())
+    }
+
     /// How much is done at once. Units are counted from the start of the block: there the requester's
     /// memory is as aligned as the devices ask.
     fn unit(&self) -> Sectors {
-        let left = self.work.sectors().saturating_sub(self.start);
+        let left = self.work.sectors().saturating_sub(self.start());
         if self.retried.contains(self.member) { left.min(FAULT_UNIT) } else { left }
     }
 
     fn range<H: Host>(&self, ports: &Ports<'_, '_, H>) -> Option<BadBlock> {
-        ports.array.part(&self.work.now(), self.member, self.start, self.unit())
+        ports.array.part(&self.work.now(), self.member, self.start(), self.unit())
     }
 
     pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
@@ -147,8 +151,8 @@ impl Rewrite {
     }
 
     fn command<H: Host>(&self, ports: &Ports<'_, '_, H>) -> Command {
-        let Self { work, plan, member, start, .. } = self;
-        let (member, start, sectors) = (*member, *start, self.unit());
+        let Self { work, plan, member, .. } = self;
+        let (member, start, sectors) = (*member, self.start(), self.unit());
         match self.doing {
             Doing::Write => write_command(work, plan, ports, member, start, sectors),
             Doing::List(state) => {
@@ -207,7 +211,7 @@ impl Rewrite {
 
     fn note<H: Host>(&self, state: BlockState, ports: &mut Ports<'_, '_, H>) {
         let (_, at) = ports.array.locate(&self.work.now(), self.member);
-        let at = at.checked_add(self.start).unwrap_or(at);
+        let at = at.checked_add(self.start()).unwrap_or(at);
         let (member, sectors) = (self.member, self.unit());
         ports.host.note(match state {
             BlockState::Bad => Event::BlockBad { member, at, sectors },
@@ -246,10 +250,11 @@ impl Rewrite {
     }
 
     fn next_unit<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
-        let start = self.start.checked_add(self.unit());
-        match start.filter(|start| *start < self.work.sectors()) {
-            Some(start) => Next::Enter(Stripe::Rewrite(Self {
-                start,
+        let start = self.start().checked_add(self.unit());
+        let start = start.filter(|start| *start < self.work.sectors());
+        match start.and_then(|start| u16::try_from(start.0).ok()) {
+            Some(start_sectors) => Next::Enter(Stripe::Rewrite(Self {
+                start_sectors,
                 doing: Doing::Write,
                 call: Call::Offer,
                 ..self
@@ -262,7 +267,7 @@ impl Rewrite {
         let mut queue = self.queue;
         queue.remove(self.member);
         let Some(member) = queue.lowest() else { return self.end(ports) };
-        let next = Self { queue, member, start: Sectors::ZERO, call: Call::Offer, ..self };
+        let next = Self { queue, member, start_sectors: 0, call: Call::Offer, ..self };
         Next::Enter(Stripe::Rewrite(Self { doing: next.first(), ..next }))
     }
 
@@ -306,7 +311,7 @@ impl Rewrite {
 
     /// Each unit is written and then listed, at most.
     pub(super) fn open(&self) -> u32 {
-        let units = self.work.sectors().saturating_sub(self.start).0.div_ceil(FAULT_UNIT.0);
+        let units = self.work.sectors().saturating_sub(self.start()).0.div_ceil(FAULT_UNIT.0);
         let later = u64::from(self.queue.count().saturating_sub(1));
         let units = later.saturating_mul(PIECES_MAX).saturating_add(units);
         let doing = match self.doing {
