@@ -103,6 +103,12 @@ impl Rule {
         Self { leaves, ..self }
     }
 
+    /// Whether commands fail for ever.
+    #[must_use]
+    pub const fn lasts(&self) -> bool {
+        self.times == u64::MAX
+    }
+
     /// What the rule says about a command. Counts it.
     pub(crate) fn judge(&mut self, action: Action, sectors: &Range<u64>) -> Option<Verdict> {
         let touches = match action {
@@ -118,7 +124,9 @@ impl Rule {
             self.skip -= 1;
             return None;
         }
-        self.times -= 1;
+        if !self.lasts() {
+            self.times -= 1;
+        }
         Some(Verdict { fault: self.fault, leaves: self.leaves })
     }
 }

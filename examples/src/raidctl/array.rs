@@ -155,7 +155,8 @@ impl Assembled {
         if let Some(logs) = &mut logs {
             let known = self.assembly.consistency;
             let seats = Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new()).seats;
-            let replayed = logs.prepare(&seats, known, &mut self.images);
+            let bad_blocks = self.bad_blocks()?;
+            let replayed = logs.prepare(&seats, known, &bad_blocks, &mut self.images);
             let failed = |error| refusal::log(&self.assembly, &self.images, error);
             let replayed = replayed.map_err(failed)?;
             self.record_replayed(replayed)?;

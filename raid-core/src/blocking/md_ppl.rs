@@ -2,7 +2,7 @@
 //! written while it is at work.
 
 use super::device::BlockDevice;
-use crate::engine::Seat;
+use crate::engine::{BadBlock, Seat};
 use crate::geometry::ParityGeometry;
 use crate::host::{Durability, Fault};
 use crate::md::ppl::{
@@ -135,6 +135,8 @@ pub struct PplArray<'a> {
     pub areas: &'a [Option<PplArea>],
     /// How far parity agrees with the data, says the metadata.
     pub consistency: Consistency,
+    /// Ranges of members that are known to be bad, as the engine is to be told.
+    pub bad_blocks: &'a [BadBlock],
 }
 
 /// What the engine is to be told of an array with logs.
@@ -171,6 +173,9 @@ struct Findings {
     found: MemberSet,
     /// Members with entries that could not be used.
     doubtful: MemberSet,
+    /// Members whose medium does not give the log, or does not take parity that it speaks of: rows
+    /// may be torn that nothing names.
+    spoilt: MemberSet,
     generation: u64,
     entries: u64,
 }
@@ -179,11 +184,11 @@ impl PplArray<'_> {
     /// Does what the logs say, so that the array can be started: writes to the members, if the array
     /// was not stopped cleanly, and makes that durable. The logs are then ready to be written.
     ///
-    /// Of an array that lacks no member, parity is known to agree if every log is whole, all they say
+    /// Of an array that lacks nothing, parity is known to agree if every log is whole, all they say
     /// could be done, and they say anything at all; else there is a resync, as without a log. That is
-    /// md's rule. Of one that lacks a member, parity is as the logs left it if one of them was in use:
-    /// what a crash spoils of a log speaks of writes that were not begun. (md starts such an array
-    /// whatever the logs say.)
+    /// md's rule. Of one that lacks a member, or has bad blocks, parity is all that is left of what is
+    /// lacking. There it is as the logs left it if one of them was in use: what a crash spoils of a
+    /// log speaks of writes that were not begun. (md starts such an array whatever the logs say.)
     ///
     /// # Errors
     /// What failed. It may be tried again.
@@ -197,21 +202,23 @@ impl PplArray<'_> {
             Consistency::InSyncTo(_) => {}
         }
         let nobody = MemberSet::NONE;
-        let mut findings = Findings { found: nobody, doubtful: nobody, generation: 0, entries: 0 };
+        let mut findings =
+            Findings { found: nobody, doubtful: nobody, spoilt: nobody, generation: 0, entries: 0 };
         for member in self.present() {
             self.replay(member, devices, &mut findings)?;
         }
         self.flush(devices)?;
-        let Findings { found, doubtful, generation, entries } = findings;
-        let trusted = PplStart { consistency: Consistency::Clean, generation };
-        if self.lacks_none() {
-            if found == self.present() && doubtful.is_empty() && entries > 0 {
-                return Ok(trusted);
-            }
-            self.empty(devices)?;
-            return Ok(unused);
+        let Findings { found, doubtful, spoilt, generation, entries } = findings;
+        let trusted = if self.lacks_nothing() {
+            found == self.present() && doubtful.is_empty() && entries > 0
+        } else {
+            generation > 0
+        };
+        if trusted && spoilt.is_empty() {
+            return Ok(PplStart { consistency: Consistency::Clean, generation });
         }
-        if generation > 0 { Ok(trusted) } else { Ok(unused) }
+        self.empty(devices)?;
+        Ok(unused)
     }
 
     fn present(&self) -> MemberSet {
@@ -221,10 +228,12 @@ impl PplArray<'_> {
         })
     }
 
-    fn lacks_none(&self) -> bool {
+    /// Whether all blocks can be read that should be there.
+    fn lacks_nothing(&self) -> bool {
         let in_sync =
             self.places(|seat| (seat.state == MemberState::InSync).then_some(seat.device));
-        in_sync.count() == u32::from(self.geometry.members())
+        let bad = self.bad_blocks.iter().any(|range| range.sectors > Sectors::ZERO);
+        in_sync.count() == u32::from(self.geometry.members()) && !bad
     }
 
     fn places(&self, which: impl Fn(&Seat) -> Option<DeviceIndex>) -> MemberSet {
@@ -237,13 +246,16 @@ impl PplArray<'_> {
     fn readable(&self, piece: &ReplayPiece) -> MemberSet {
         let start = self.geometry.member_sector(piece.row, piece.offset);
         let end = start.and_then(|start| start.0.checked_add(piece.sectors.0));
-        self.places(|seat| match seat.state {
+        let valid = self.places(|seat| match seat.state {
             MemberState::InSync => Some(seat.device),
             MemberState::Rebuilding { valid_to } => {
                 end.filter(|end| *end <= valid_to.0).map(|_| seat.device)
             }
             MemberState::Failed | MemberState::Missing => None,
-        })
+        });
+        let (Some(start), Some(end)) = (start, end) else { return MemberSet::NONE };
+        let here = |range: &&BadBlock| range.at.0 < end && start.0 < range.end();
+        valid.difference(self.bad_blocks.iter().filter(here).map(|range| range.member).collect())
     }
 
     fn device<'d, D>(
@@ -309,7 +321,7 @@ impl PplArray<'_> {
         let found = loop {
             let readable = self.read_log(holder, devices, area, scan.at(), &mut block)?;
             if readable == Integrity::Damaged {
-                findings.doubtful.insert(holder);
+                findings.spoilt.insert(holder);
                 return Ok(());
             }
             match scan.feed(&block) {
@@ -321,17 +333,14 @@ impl PplArray<'_> {
         findings.found.insert(holder);
         findings.generation = findings.generation.max(found.generation);
         if self.read_log(holder, devices, area, found.at, &mut block)? == Integrity::Damaged {
-            findings.doubtful.insert(holder);
+            findings.spoilt.insert(holder);
             return Ok(());
         }
         let room = area.sectors().saturating_sub(found.at);
         let Ok(header) = PplHeader::parse(&block, self.signature, room) else { return Ok(()) };
         for entry in header.entries() {
             findings.entries = findings.entries.saturating_add(1);
-            let done = self.replay_entry(holder, devices, (area, found.at), &entry)?;
-            if done == Integrity::Damaged {
-                findings.doubtful.insert(holder);
-            }
+            self.replay_entry(holder, devices, (area, found.at), &entry, findings)?;
         }
         Ok(())
     }
@@ -348,7 +357,7 @@ impl PplArray<'_> {
         let (_, device) = self.device(member, devices)?;
         let misplaced = PplFailure { member, fault: Fault::InvalidRequest };
         let at = area.start().checked_add(at).ok_or(misplaced)?;
-        given(device.read(at, into), member)
+        taken(device.read(at, into), member)
     }
 
     fn replay_entry<D: BlockDevice>(
@@ -357,7 +366,8 @@ impl PplArray<'_> {
         devices: &mut [D],
         (area, log): (PplArea, Sectors),
         entry: &PplEntry,
-    ) -> Result<Integrity, PplFailure> {
+        findings: &mut Findings,
+    ) -> Result<(), PplFailure> {
         let misplaced = PplFailure { member: holder, fault: Fault::InvalidRequest };
         let mut buffer = [0; SUPERBLOCK_BYTES];
         let mut digest = entry.verify();
@@ -366,71 +376,86 @@ impl PplArray<'_> {
             let at = start.checked_add(within).ok_or(misplaced)?;
             let bytes = unit(&mut buffer, entry.partial_parity, within).ok_or(misplaced)?;
             if self.read_log(holder, devices, area, at, bytes)? == Integrity::Damaged {
-                return Ok(Integrity::Damaged);
+                findings.spoilt.insert(holder);
+                return Ok(());
             }
             digest = digest.feed(bytes);
         }
-        if digest.finish() == Integrity::Damaged {
-            return Ok(Integrity::Damaged);
-        }
-        let Ok(pieces) = entry.replay(self.geometry, holder) else {
-            return Ok(Integrity::Damaged);
+        let (Integrity::Intact, Ok(pieces)) =
+            (digest.finish(), entry.replay(self.geometry, holder))
+        else {
+            findings.doubtful.insert(holder);
+            return Ok(());
         };
         for piece in &pieces {
-            match piece.fate(self.readable(piece)) {
-                ParityFate::Leave => {}
-                ParityFate::Recompute => {
-                    if self.recompute(piece, devices, (area, log))? == Integrity::Damaged {
-                        return Ok(Integrity::Damaged);
+            for within in units(piece.sectors) {
+                let piece = part(piece, within).ok_or(misplaced)?;
+                let readable = self.readable(&piece);
+                match piece.fate(readable) {
+                    // Parity that is bad stands in for nothing.
+                    ParityFate::Recompute if readable.contains(holder) => {
+                        self.recompute(&piece, devices, (area, log), findings)?;
                     }
+                    ParityFate::Recompute | ParityFate::Leave => {}
                 }
             }
         }
-        Ok(Integrity::Intact)
+        Ok(())
     }
 
-    /// Makes the parity of a piece, unit by unit.
+    /// Makes the parity of a piece, which is no longer than a unit.
     fn recompute<D: BlockDevice>(
         &self,
         piece: &ReplayPiece,
         devices: &mut [D],
         (area, log): (PplArea, Sectors),
-    ) -> Result<Integrity, PplFailure> {
-        let failed = |member| move |fault| PplFailure { member, fault };
+        findings: &mut Findings,
+    ) -> Result<(), PplFailure> {
         let misplaced = PplFailure { member: piece.parity, fault: Fault::InvalidRequest };
         let (mut parity, mut buffer) = ([0; SUPERBLOCK_BYTES], [0; SUPERBLOCK_BYTES]);
-        for within in units(piece.sectors) {
-            let sum = unit(&mut parity, piece.sectors, within).ok_or(misplaced)?;
-            sum.fill(0);
-            if let Some(partial) = piece.partial_parity {
-                let at = log.checked_add(partial).and_then(|at| at.checked_add(within));
-                let at = at.ok_or(misplaced)?;
-                if self.read_log(piece.parity, devices, area, at, sum)? == Integrity::Damaged {
-                    return Ok(Integrity::Damaged);
-                }
+        let sum = unit(&mut parity, piece.sectors, Sectors::ZERO).ok_or(misplaced)?;
+        if let Some(partial) = piece.partial_parity {
+            let at = log.checked_add(partial).ok_or(misplaced)?;
+            if self.read_log(piece.parity, devices, area, at, sum)? == Integrity::Damaged {
+                findings.spoilt.insert(piece.parity);
+                return Ok(());
             }
-            let offset = piece.offset.checked_add(within).ok_or(misplaced)?;
-            let sector = self.geometry.member_sector(piece.row, offset).ok_or(misplaced)?;
-            for member in piece.modified {
-                let bytes = unit(&mut buffer, piece.sectors, within).ok_or(misplaced)?;
-                let (seat, device) = self.device(member, devices)?;
-                let at = seat.data_offset.checked_add(Sectors(sector.0)).ok_or(misplaced)?;
-                if given(device.read(at, bytes), member)? == Integrity::Damaged {
-                    return Ok(Integrity::Damaged);
-                }
-                sum.iter_mut().zip(bytes).for_each(|(sum, byte)| *sum ^= *byte);
-            }
-            let (seat, device) = self.device(piece.parity, devices)?;
-            let at = seat.data_offset.checked_add(Sectors(sector.0)).ok_or(misplaced)?;
-            device.write(at, sum, Durability::Cached).map_err(failed(piece.parity))?;
         }
-        Ok(Integrity::Intact)
+        let sector = self.geometry.member_sector(piece.row, piece.offset).ok_or(misplaced)?;
+        for member in piece.modified {
+            let bytes = unit(&mut buffer, piece.sectors, Sectors::ZERO).ok_or(misplaced)?;
+            let (seat, device) = self.device(member, devices)?;
+            let at = seat.data_offset.checked_add(Sectors(sector.0)).ok_or(misplaced)?;
+            if taken(device.read(at, bytes), member)? == Integrity::Damaged {
+                findings.doubtful.insert(piece.parity);
+                return Ok(());
+            }
+            sum.iter_mut().zip(bytes).for_each(|(sum, byte)| *sum ^= *byte);
+        }
+        let (seat, device) = self.device(piece.parity, devices)?;
+        let at = seat.data_offset.checked_add(Sectors(sector.0)).ok_or(misplaced)?;
+        let written = device.write(at, sum, Durability::Cached);
+        if taken(written, piece.parity)? == Integrity::Damaged {
+            findings.spoilt.insert(piece.parity);
+        }
+        Ok(())
     }
 }
 
-/// Whether the medium gave a block. Any other failure ends the replay.
-fn given(read: Result<(), Fault>, member: MemberIndex) -> Result<Integrity, PplFailure> {
-    match read {
+/// The unit of a piece that starts so far into it.
+fn part(piece: &ReplayPiece, within: Sectors) -> Option<ReplayPiece> {
+    let partial_parity = match piece.partial_parity {
+        Some(at) => Some(at.checked_add(within)?),
+        None => None,
+    };
+    let offset = piece.offset.checked_add(within)?;
+    let sectors = piece.sectors.saturating_sub(within).min(FAULT_UNIT);
+    Some(ReplayPiece { offset, sectors, partial_parity, ..*piece })
+}
+
+/// Whether the medium gave a block, or took it. Any other failure ends the replay.
+fn taken(done: Result<(), Fault>, member: MemberIndex) -> Result<Integrity, PplFailure> {
+    match done {
         Ok(()) => Ok(Integrity::Intact),
         Err(Fault::Media | Fault::Integrity) => Ok(Integrity::Damaged),
         Err(

@@ -89,6 +89,7 @@ impl<'c> Replayed<'c> {
             seats: &blueprint.seats,
             areas: &areas,
             consistency: blueprint.consistency,
+            bad_blocks: &[],
         };
         let intact = (devices.iter().zip(&blueprint.seats))
             .any(|(device, seat)| seat.is_some() && has_log(&blueprint, device));

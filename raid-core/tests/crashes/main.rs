@@ -19,6 +19,7 @@ mod failing;
 mod judge;
 mod ledger;
 mod logged;
+mod logged_bad_blocks;
 mod passes;
 mod places;
 mod scenario;

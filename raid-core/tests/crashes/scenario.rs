@@ -4,7 +4,7 @@ use core::hash::{Hash, Hasher};
 use std::collections::HashSet;
 use std::hash::DefaultHasher;
 
-use raid_core::engine::PassKind;
+use raid_core::engine::{PassKind, RowLog};
 use raid_core::host::Durability;
 use raid_core::members::MemberSet;
 use raid_core::metadata::{Consistency, Record};
@@ -20,6 +20,7 @@ use crate::arrays;
 use crate::bad_blocks;
 use crate::judge::{Case, judge};
 use crate::ledger::Ledger;
+use crate::logged_bad_blocks;
 use crate::places::Places;
 
 /// What is done to the array.
@@ -327,10 +328,10 @@ impl<'s, 't> Run<'s, 't> {
             crash,
             shares: &shares,
         };
-        if self.scenario.blueprint.bad_blocks == 0 {
-            judge(&case, survivors);
-        } else {
-            bad_blocks::judge(&case, &survivors);
+        match (self.scenario.blueprint.bad_blocks, self.scenario.blueprint.log) {
+            (0, _) => judge(&case, survivors),
+            (_, RowLog::None) => bad_blocks::judge(&case, &survivors),
+            (_, RowLog::PartialParity { .. }) => logged_bad_blocks::judge(&case, &survivors),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Assembled;
 use crate::exit::Error;
 use raid_core::blocking::{BlockDevice, MdLog, MdLogs, PplArray, PplFailure, PplStart};
-use raid_core::engine::{self, RowLog};
+use raid_core::engine::{self, BadBlock, RowLog};
 use raid_core::geometry::{Geometry, ParityGeometry};
 use raid_core::md::WriteLog;
 use raid_core::md::ppl::{PplArea, PplSignature};
@@ -55,11 +55,12 @@ impl Logs {
         &mut self,
         seats: &[Option<engine::Seat>],
         consistency: Consistency,
+        bad_blocks: &[BadBlock],
         devices: &mut [D],
     ) -> Result<Consistency, PplFailure> {
         let Self { geometry, signature, areas, .. } = self;
         let (signature, areas) = (*signature, areas.as_slice());
-        let array = PplArray { geometry, signature, seats, areas, consistency };
+        let array = PplArray { geometry, signature, seats, areas, consistency, bad_blocks };
         let PplStart { consistency, generation } = array.prepare(devices)?;
         self.generation = generation;
         Ok(consistency)
