@@ -14,7 +14,8 @@ use core::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use raid_core::engine::{
-    Access, Dirty, Engine, Memory, Progress, ReadsFrom, RequestSlot, RowLog, Seat, Setup, Slot,
+    Access, Behind, Dirty, Engine, Memory, Progress, ReadsFrom, RequestSlot, RowLog, Seat, Setup,
+    Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Raid6Layout, Shape};
 use raid_core::host::{
@@ -55,6 +56,7 @@ impl Host for NullHost {
             Command::Write { .. } => &mut self.commands.writes,
             Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. } => &mut self.commands.others,
@@ -88,6 +90,7 @@ impl<'m> Bench<'m> {
                 data_offset: DeviceSector(2048),
                 limits: IoLimits::RELAXED,
                 reads: ReadsFrom::Freely,
+                behind: Behind::Everything,
             })
         });
         let setup = Setup {

@@ -23,8 +23,8 @@ use core::hint::black_box;
 use std::time::Instant;
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Memory, PassEnd, PassKind, ReadsFrom, RequestSlot, RowLog, Seat, Setup,
-    Slot,
+    Access, Behind, Dirty, Engine, Memory, PassEnd, PassKind, ReadsFrom, RequestSlot, RowLog, Seat,
+    Setup, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, ParityGeometry, Raid6Layout, Role, Row, Shape};
 use raid_core::host::{
@@ -108,6 +108,7 @@ impl Host for RamHost<'_> {
             }
             Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. } => Completion::Done,
@@ -205,6 +206,7 @@ impl Array {
                 data_offset: DeviceSector(0),
                 limits: IoLimits::RELAXED,
                 reads: ReadsFrom::Freely,
+                behind: Behind::Everything,
             })
         };
         let seats: Vec<_> = (0..MEMBERS).map(seat).collect();

@@ -5,6 +5,7 @@
 //! [`Engine::on_done`](crate::engine::Engine::on_done). `poll` holds the engine exclusively while a
 //! callback runs, so a callback cannot re-enter it.
 
+use crate::intent::IntentLine;
 use crate::metadata::Record;
 use crate::pass::{PassEnd, PassReport};
 use crate::plan::Job;
@@ -100,6 +101,16 @@ pub enum Command {
         /// The values.
         record: Record,
     },
+    /// Write a line of the write-intent bitmap to a device, in the host's format. A host that keeps
+    /// its bits in longer blocks writes the block that holds the line.
+    RecordIntent {
+        /// The device to write.
+        device: DeviceIndex,
+        /// The place that the device has in the array.
+        member: MemberIndex,
+        /// The bits.
+        line: IntentLine,
+    },
     /// Put a range of a device on the list of its bad blocks, or take it off. When it is done that is
     /// durable: the operation goes on relying on it. A host that keeps no such list says
     /// [`Fault::Unsupported`]; any other failure costs the member, as one to write metadata does.
@@ -165,6 +176,7 @@ impl Command {
             | Self::Write { device, .. }
             | Self::Flush { device }
             | Self::Record { device, .. }
+            | Self::RecordIntent { device, .. }
             | Self::RecordBad { device, .. }
             | Self::LogParity { device, .. }
             | Self::SealLog { device, .. } => Some(*device),
@@ -293,6 +305,7 @@ impl Token {
             Owner::Slot(slot) => u64::from(slot.0).wrapping_add(1),
             Owner::Log => LOG_BITS,
             Owner::Settling => SETTLING_BITS,
+            Owner::Intent => INTENT_BITS,
         };
         u64::from(self.epoch) | (u64::from(self.member.0) << 32) | (owner << 40)
     }
@@ -306,6 +319,7 @@ impl Token {
             None => Owner::Metadata,
             Some(_) if u64::from(owner) == LOG_BITS => Owner::Log,
             Some(_) if u64::from(owner) == SETTLING_BITS => Owner::Settling,
+            Some(_) if u64::from(owner) == INTENT_BITS => Owner::Intent,
             Some(slot) => Owner::Slot(SlotIndex(u16::try_from(slot).unwrap_or(u16::MAX))),
         };
         Self { owner, epoch: u32::from_le_bytes([e0, e1, e2, e3]), member: MemberIndex(member) }
@@ -315,6 +329,7 @@ impl Token {
 /// Beyond all slots.
 const LOG_BITS: u64 = 0x1_0001;
 const SETTLING_BITS: u64 = 0x1_0002;
+const INTENT_BITS: u64 = 0x1_0003;
 
 /// Which machine a command belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -327,6 +342,8 @@ pub(crate) enum Owner {
     Log,
     /// What makes logs be needed no more.
     Settling,
+    /// The machine that keeps the write-intent bitmap.
+    Intent,
 }
 
 /// How a command ended.

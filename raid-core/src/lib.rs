@@ -29,6 +29,7 @@
 //! | `log` | the logs that keep rows whole which a crash leaves written in part |
 //! | `pass` | background walks: resync, recovery, check, repair |
 //! | `array` | who sits where, who is lost, what is valid, what is on record |
+//! | [`intent`] | the write-intent bitmap, and the machine that keeps it on the members |
 //! | [`metadata`] | what must be durable about the array, and the machine that records it |
 //! | `parity` | runs the plan's jobs over buffers, for hosts whose CPU does that |
 //! | `md` | Linux md superblocks and logs: bytes to values and back; devices to an array |
@@ -44,6 +45,7 @@ pub mod blocking;
 pub mod engine;
 pub mod geometry;
 pub mod host;
+pub mod intent;
 pub mod io_limits;
 pub mod limits;
 mod log;

@@ -9,7 +9,7 @@
 
 use raid_core::blocking::{Array, BlockDevice, Error, Keeper, Parts};
 use raid_core::engine::{
-    Access, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, RowLog, Seat, Setup, Slot,
+    Access, Behind, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, RowLog, Seat, Setup, Slot,
 };
 use raid_core::geometry::{
     Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread,
@@ -111,6 +111,7 @@ fn with_array_in(
         data_offset: DATA_OFFSET,
         limits: IoLimits::RELAXED,
         reads: ReadsFrom::Freely,
+        behind: Behind::Everything,
     };
     let seats: Vec<_> = (0..geometry.members())
         .map(|member| (Some(member) != lost).then(|| seat(member)))
@@ -274,6 +275,7 @@ fn a_member_that_is_failed_is_on_record_and_not_used_again() {
                     failed: gone.iter().copied().collect(),
                     rebuilding: MemberSet::NONE,
                     rebuilt_to: Sectors(0),
+                    by_intent: MemberSet::NONE,
                 };
                 let others = (0..members).map(MemberIndex).filter(|other| !gone.contains(other));
                 let expected: Vec<_> = others.map(|other| (other, record)).collect();

@@ -9,7 +9,7 @@
 
 use raid_core::blocking::{Array, BlockDevice, Error, Keeper, Parts};
 use raid_core::engine::{
-    Access, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, RowLog, Seat, Setup, Slot,
+    Access, Behind, Dirty, Memory, ReadsFrom, Refusal, RequestSlot, RowLog, Seat, Setup, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{Durability, Event, Failure, Fault};
@@ -93,6 +93,7 @@ fn with_array<R>(devices: &mut [Ram], work: impl FnOnce(&mut Array<'_, Ram, Lost
         data_offset: DeviceSector(0),
         limits: devices[usize::from(member)].limits(),
         reads: ReadsFrom::Freely,
+        behind: Behind::Everything,
     };
     let seats: Vec<_> = (0..MEMBERS).map(|member| Some(seat(member))).collect();
     let setup = Setup {

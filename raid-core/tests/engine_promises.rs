@@ -10,8 +10,8 @@
 )]
 
 use raid_core::engine::{
-    Access, Dirty, Engine, Fate, Memory, Progress, ReadsFrom, RequestSlot, RowLog, Seat, Setup,
-    SetupError, Slot,
+    Access, Behind, Dirty, Engine, Fate, Memory, Progress, ReadsFrom, RequestSlot, RowLog, Seat,
+    Setup, SetupError, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{
@@ -102,7 +102,14 @@ fn seats(states: &[MemberState], limits: IoLimits) -> Vec<Option<Seat>> {
         .zip(states)
         .map(|(number, state)| {
             let (device, data_offset) = (DeviceIndex(number), DeviceSector(64));
-            Some(Seat { device, state: *state, data_offset, limits, reads: ReadsFrom::Freely })
+            Some(Seat {
+                device,
+                state: *state,
+                data_offset,
+                limits,
+                reads: ReadsFrom::Freely,
+                behind: Behind::Everything,
+            })
         })
         .collect()
 }

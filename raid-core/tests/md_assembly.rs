@@ -87,6 +87,7 @@ fn record(superblock: &Superblock, failed: &[u8]) -> Record {
         failed: places(failed),
         rebuilding: MemberSet::NONE,
         rebuilt_to: Sectors(0),
+        by_intent: MemberSet::NONE,
     }
 }
 

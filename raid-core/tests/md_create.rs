@@ -94,6 +94,41 @@ fn everything_lies_where_mdadm_puts_it() {
     }
 }
 
+/// Eight sectors behind the superblock, or close before the log of 1.0.
+#[test]
+fn a_bitmap_lies_where_mdadm_puts_it() {
+    for (size, level, minor, chunk, _) in MDADM {
+        let layout = Layout::from_name(u8::try_from(level).unwrap(), "default").unwrap();
+        let blueprint = Blueprint { chunk: Sectors(chunk), ..blueprint(layout, minor) };
+        let array = NewArray::new(blueprint, &[Sectors(size); 3]).unwrap().with_bitmap();
+        if level == 0 {
+            assert_eq!(array.unwrap_err(), CreateError::BitmapOfLevel0);
+            continue;
+        }
+        let array = array.unwrap();
+        let bitmap = array.bitmap().unwrap();
+        assert_eq!(bitmap.array_uuid, blueprint.array_uuid);
+        assert_eq!(bitmap.geometry.chunk_bytes() % (64 << 20), 0, "{size} {level} {minor}");
+        let sync_size = array.superblock(MemberIndex(0), DeviceUuid([1; 16]), DeviceFlags::empty());
+        assert_eq!(bitmap.geometry.sync_size(), sync_size.unwrap().member_size);
+        for superblock in superblocks(&array) {
+            let area = superblock.bitmap_area(bitmap.geometry.sectors()).unwrap().unwrap();
+            let from_superblock =
+                area.start.0.cast_signed() - superblock.super_offset.0.cast_signed();
+            match minor {
+                Minor::V1_0 => {
+                    let pages = bitmap.geometry.pages().cast_signed();
+                    assert_eq!(from_superblock, -8 - 8 * pages, "{size} {level}");
+                }
+                Minor::V1_1 | Minor::V1_2 => assert_eq!(from_superblock, 8, "{size} {level}"),
+            }
+        }
+    }
+    let tight = Blueprint { data_offset: Some(DeviceSector(24)), ..blueprint(RAID5, Minor::V1_2) };
+    let tight = NewArray::new(tight, &[Sectors(32_768); 3]).unwrap().with_bitmap();
+    assert!(matches!(tight, Err(CreateError::Bitmap(_))), "{tight:?}");
+}
+
 #[test]
 fn an_offset_that_is_given_leaves_the_log_where_mdadm_puts_it() {
     let cases = [

@@ -121,6 +121,47 @@ fn a_returning_device_keeps_what_is_its_own() {
     assert_eq!(new, Err(JoinError::WriteLog));
 }
 
+/// What comes in is to keep the bitmap too: there is room for it on the smallest device.
+#[test]
+fn a_device_that_comes_in_has_room_for_the_bitmap() {
+    for minor in Minor::ALL {
+        let blueprint = Blueprint {
+            layout: Layout::from_name(5, "default").unwrap(),
+            chunk: Sectors(128),
+            minor,
+            data_offset: None,
+            member_size: None,
+            array_uuid: ArrayUuid([7; 16]),
+            name: ArrayName([b'n'; 32]),
+            creation_time: Timestamp::new(1_700_000_000, 5).unwrap(),
+            consistency: Consistency::Clean,
+        };
+        let array = NewArray::new(blueprint, &[Sectors(9000); 3]).unwrap().with_bitmap().unwrap();
+        let length = array.bitmap().unwrap().geometry.sectors();
+        let first = array.superblock(MemberIndex(0), DeviceUuid([1; 16]), DeviceFlags::empty());
+        let first = first.unwrap();
+        let Err(JoinError::NoRoom { needs, .. }) =
+            first.for_new_device(3, DeviceUuid([9; 16]), Sectors(1))
+        else {
+            panic!("{minor}: a sector is enough");
+        };
+        for size in needs.0..needs.0 + 300 {
+            let new = first.for_new_device(3, DeviceUuid([9; 16]), Sectors(size)).unwrap();
+            fits(&new, size);
+            let area = new.bitmap_area(length).unwrap().unwrap();
+            assert!(new.bad_block_area().unwrap().is_some());
+            match minor {
+                Minor::V1_0 => assert!(new.data_offset.0 + new.data_size.0 <= area.start.0),
+                Minor::V1_1 | Minor::V1_2 => {
+                    assert!(area.start.0 + area.length.0 <= new.data_offset.0);
+                }
+            }
+        }
+        let back = first.for_returning_device(1, &first).unwrap();
+        assert_eq!(back.write_log, first.write_log);
+    }
+}
+
 #[test]
 fn numbers_that_somebody_may_bear_are_given_last() {
     let mut roles = member(Minor::V1_2, 9000).roles;

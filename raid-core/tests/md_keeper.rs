@@ -86,7 +86,7 @@ impl Member {
 
     fn record(&mut self, at: u64, sectors: u64, state: BlockState) -> Result<(), Fault> {
         let mut seats = [None; MEMBERS_MAX];
-        seats[0] = Some(MdSeat { superblock: self.at, number: 0 });
+        seats[0] = Some(MdSeat { superblock: self.at, number: 0, bitmap: None });
         let mut keeper = MdKeeper::new(seats, Timestamp::default, |_: Event| {});
         let (at, sectors) = (DeviceSector(at), Sectors(sectors));
         keeper.record_bad(MEMBER, &mut self.device, at, sectors, state)

@@ -9,9 +9,11 @@ use alloc::collections::BTreeSet;
 use core::ops::Range;
 
 use raid_core::host::{BlockState, Durability};
+use raid_core::intent::IntentLine;
 use raid_core::metadata::Record;
 
 use crate::device::{RamDevice, enlist};
+use crate::intent::Intent;
 use crate::medium::{Medium, SECTOR, index};
 
 /// What one command wrote.
@@ -26,6 +28,8 @@ pub enum Written {
     },
     /// The array's metadata.
     Metadata(Record),
+    /// A line of the write-intent bitmap.
+    Intent(IntentLine),
     /// The list of bad blocks.
     List {
         /// Which.
@@ -61,6 +65,7 @@ struct Left {
     medium: Medium,
     record: Option<Record>,
     listed: BTreeSet<u64>,
+    intent: Option<Intent>,
 }
 
 /// The volatile cache of one device, and the medium behind it.
@@ -83,6 +88,7 @@ impl Cache {
             left: Left {
                 medium: device.medium.clone(),
                 record: device.durable,
+                intent: device.durable_intent.clone(),
                 listed: device.listed.clone(),
             },
             writes: Vec::new(),
@@ -162,6 +168,8 @@ impl Crash {
                 device.recorded = found.record;
                 device.durable = found.record;
                 device.listed = found.listed;
+                device.intent.clone_from(&found.intent);
+                device.durable_intent = found.intent;
                 device
             })
             .collect()
@@ -172,7 +180,13 @@ impl Left {
     fn apply(&mut self, what: &Written, share: Share) {
         match (what, share) {
             (_, Share::Nothing)
-            | (Written::Metadata(_) | Written::List { .. }, Share::Sectors(_)) => {}
+            | (
+                Written::Metadata(_) | Written::List { .. } | Written::Intent(_),
+                Share::Sectors(_),
+            ) => {}
+            (Written::Intent(line), Share::All) => {
+                self.intent.as_mut().expect("the array has a bitmap").apply(line);
+            }
             (Written::Metadata(values), Share::All) => self.record = Some(*values),
             (Written::List { sectors, state }, Share::All) => {
                 enlist(&mut self.listed, sectors.clone(), *state);

@@ -5,11 +5,13 @@ use core::ops::Range;
 
 use raid_core::blocking::BlockDevice;
 use raid_core::host::{BlockState, Durability, Fault};
+use raid_core::intent::IntentLine;
 use raid_core::io_limits::IoLimits;
 use raid_core::metadata::Record;
 use raid_core::units::DeviceSector;
 
 use crate::crash::{Cache, Written};
+use crate::intent::Intent;
 use crate::medium::{Medium, SECTOR};
 use crate::rules::{Action, Leaves, Rule, Verdict};
 
@@ -30,6 +32,10 @@ pub struct RamDevice {
     pub recorded: Option<Record>,
     /// The last metadata that a flush made durable.
     pub durable: Option<Record>,
+    /// The write-intent bitmap, in a volatile cache; where the array has one.
+    pub intent: Option<Intent>,
+    /// What of it a flush made durable.
+    pub durable_intent: Option<Intent>,
     /// Sectors that are on the list of bad ones. It has no cache.
     pub listed: BTreeSet<u64>,
     /// What a crash may take away, where that is of interest.
@@ -48,6 +54,8 @@ impl RamDevice {
             done: Vec::new(),
             recorded: None,
             durable: None,
+            intent: None,
+            durable_intent: None,
             listed: BTreeSet::new(),
             cache: None,
         }
@@ -116,6 +124,7 @@ impl RamDevice {
             Some(verdict) => Err(verdict.fault),
             None => {
                 self.durable = self.recorded;
+                self.durable_intent.clone_from(&self.intent);
                 Ok(())
             }
         }
@@ -139,6 +148,25 @@ impl RamDevice {
                 Ok(())
             }
         }
+    }
+
+    pub(crate) fn record_intent(&mut self, line: &IntentLine) -> Result<(), Fault> {
+        self.done.push((Action::Intent, 0..0));
+        if let Some(cache) = &mut self.cache {
+            cache.push(Written::Intent(*line), Durability::Cached);
+        }
+        let verdict = self.judge(Action::Intent, &(0..0));
+        let intent = self.intent.as_mut().expect("the array has a bitmap");
+        match verdict {
+            None => intent.apply(line),
+            Some(Verdict { fault, leaves }) => {
+                if leaves == Leaves::All {
+                    intent.apply(line);
+                }
+                return Err(fault);
+            }
+        }
+        Ok(())
     }
 
     /// Puts sectors on the list of bad ones, or takes them off.

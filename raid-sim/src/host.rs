@@ -3,7 +3,8 @@
 //!
 //! * No command goes to a place without a member, or to a member that was lost.
 //! * Nothing is written and nothing recorded once the array has failed, or where it is read only.
-//! * Nothing is written before the dirty mark is durable on every member.
+//! * Nothing is written before the dirty mark is durable on every member, and with a write-intent
+//!   bitmap the bits over it.
 //! * A write is answered only when every member lost so far is on durable record on the others.
 //! * The event count rises by one with each generation, and one count has one content.
 //! * Commands stay inside lanes, the requester's memory and the stacked limits, and share no memory
@@ -22,6 +23,7 @@ pub use hung::{Hung, Wait};
 use core::ops::Range;
 
 use raid_core::engine::{Access, PassEnd, PassKind};
+use raid_core::geometry::Geometry;
 use raid_core::host::{
     Answer, Buffer, Busy, Command, Completion, Durability, Event, Failure, Fault, Host, Loan,
     RequestId, Token,
@@ -157,6 +159,7 @@ pub struct SimHost {
     logs: Logs,
     kernels: Kernels,
     seats: Vec<Option<DeviceIndex>>,
+    geometry: Geometry,
     limits: IoLimits,
     access: Access,
     lost: MemberSet,
@@ -207,6 +210,7 @@ impl SimHost {
             lanes_per_slot,
             logs: Logs::of(blueprint),
             kernels: Kernels::detect(),
+            geometry: blueprint.geometry,
             seats: blueprint.seats.iter().map(|seat| seat.map(|seat| seat.device)).collect(),
             limits,
             access: blueprint.access,
@@ -232,8 +236,15 @@ impl SimHost {
         self.rebuilding.remove(member);
     }
 
-    /// A device takes a free place, as something that is to be rebuilt.
+    /// A device takes a free place, as something that is to be rebuilt. It gets the bitmap of the
+    /// others.
     pub fn seat(&mut self, member: MemberIndex, device: DeviceIndex) {
+        let other = self.living().next().map(|(_, other)| other.index());
+        if let Some(other) = other {
+            let intent = self.devices[other].intent.clone();
+            self.devices[device.index()].intent.clone_from(&intent);
+            self.devices[device.index()].durable_intent = intent;
+        }
         self.seats[member.index()] = Some(device);
         self.lost.remove(member);
         self.noted.remove(member);
@@ -296,6 +307,7 @@ impl SimHost {
                 Command::Read { .. }
                 | Command::Flush { .. }
                 | Command::Record { .. }
+                | Command::RecordIntent { .. }
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
@@ -368,6 +380,9 @@ impl SimHost {
             }
             Command::Flush { device } => self.devices[device.index()].sync(),
             Command::Record { device, record, .. } => self.devices[device.index()].record(record),
+            Command::RecordIntent { device, line, .. } => {
+                self.devices[device.index()].record_intent(&line)
+            }
             Command::RecordBad { device, at, sectors, state, .. } => {
                 self.devices[device.index()].list(at.0..at.0 + sectors.0, state)
             }
@@ -518,7 +533,7 @@ impl SimHost {
     }
 }
 
-/// The machine of a token as a bit; the logs have none.
+/// The machine of a token as a bit; the logs and the bitmap have none.
 fn bit(token: Token) -> u64 {
     u32::try_from(token.to_bits() >> 40).ok().and_then(|it| 1_u64.checked_shl(it)).unwrap_or(0)
 }

@@ -5,6 +5,7 @@
 //! * [`rules`]: which commands fail, how, and what they leave behind.
 //! * [`device`]: a medium with rules, in memory; also a `BlockDevice`.
 //! * [`crash`]: which writes survive when everything stops.
+//! * [`intent`]: the write-intent bitmap on a device.
 //! * [`host`]: carries commands out when their turn has come, keeps a trace, and checks the engine
 //!   as it goes.
 //! * [`order`]: whose turn it is: first come, last come, by chance, or every order there is.
@@ -28,6 +29,7 @@ extern crate alloc;
 pub mod crash;
 pub mod device;
 pub mod host;
+pub mod intent;
 pub mod log;
 pub mod medium;
 pub mod order;

@@ -73,6 +73,7 @@ impl Logs {
             | Command::Flush { .. }
             | Command::Record { .. }
             | Command::RecordBad { .. }
+            | Command::RecordIntent { .. }
             | Command::Compute(_) => return,
         };
         let (area, geometry) = self.place.expect("an array with logs");
@@ -108,6 +109,7 @@ impl Logs {
             | Command::Flush { .. }
             | Command::Record { .. }
             | Command::RecordBad { .. }
+            | Command::RecordIntent { .. }
             | Command::Compute(_) => {
                 let (_, at, header) = book.batch.take().expect("there is one now");
                 let (length, block) = header.finish();

@@ -15,6 +15,8 @@ pub enum Action {
     Flush,
     /// It writes metadata.
     Record,
+    /// It writes bits of the write-intent bitmap.
+    Intent,
     /// It puts blocks on the list of bad ones, or takes them off.
     List,
 }
@@ -22,7 +24,7 @@ pub enum Action {
 impl Action {
     /// Every action.
     pub const ALL: &'static [Self] =
-        &[Self::Read, Self::Write, Self::Flush, Self::Record, Self::List];
+        &[Self::Read, Self::Write, Self::Flush, Self::Record, Self::List, Self::Intent];
 }
 
 /// What a failed write leaves on the medium.
@@ -115,7 +117,7 @@ impl Rule {
             Action::Read | Action::Write | Action::List => {
                 sectors.start < self.sectors.end && self.sectors.start < sectors.end
             }
-            Action::Flush | Action::Record => true,
+            Action::Flush | Action::Record | Action::Intent => true,
         };
         if !self.actions.contains(&action) || !touches || self.times == 0 {
             return None;

@@ -1,11 +1,12 @@
 //! An engine over simulated members, driven to the end.
 
 use raid_core::engine::{
-    Access, BadBlock, Dirty, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress,
+    Access, BadBlock, Behind, Dirty, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress,
     ReadsFrom, Refusal, RequestSlot, RowLog, Seat, Setup, SetupError, Slot,
 };
 use raid_core::geometry::{Geometry, Layout, Shape};
 use raid_core::host::{Command, Completion, Durability, Event, Misuse, RequestId, Token};
+use raid_core::intent::{IntentChunk, IntentMap};
 use raid_core::io_limits::{IoLimits, MemoryAlignment};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
@@ -15,6 +16,7 @@ use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, MemberSector
 
 use crate::device::RamDevice;
 use crate::host::{Answered, Caller, InFlight, Purpose, SimHost};
+use crate::intent::Intent;
 use crate::medium::{SECTOR, index};
 use crate::order::Order;
 use crate::{log, reference};
@@ -46,6 +48,8 @@ pub struct Blueprint {
     pub access: Access,
     /// Whether a dirty and degraded array is taken.
     pub dirty: Dirty,
+    /// The write-intent bitmap, if there is one.
+    pub intent: Option<Intent>,
     /// Whether the array has logs.
     pub log: RowLog,
     /// The generation of the newest of them.
@@ -67,6 +71,7 @@ impl Blueprint {
             data_offset: DeviceSector(DATA_OFFSET),
             limits: IoLimits::RELAXED,
             reads: ReadsFrom::Freely,
+            behind: Behind::Everything,
         };
         Self {
             geometry: Geometry::new(shape).expect("a possible shape"),
@@ -81,6 +86,7 @@ impl Blueprint {
             bad_blocks: 0,
             access: Access::ReadWrite,
             dirty: Dirty::Refuse,
+            intent: None,
             log: RowLog::None,
             log_generation: 0,
         }
@@ -100,6 +106,17 @@ impl Blueprint {
             RowLog::None => self.seats.len(),
             RowLog::PartialParity { .. } => self.seats.len() + 1,
         }
+    }
+
+    /// The same array with a write-intent bitmap, clear, of chunks of so many sectors.
+    #[must_use]
+    pub fn with_intent(mut self, chunk: u64) -> Self {
+        let covered = match &self.geometry {
+            Geometry::Parity(_) => Sectors(self.member_sectors),
+            Geometry::Copies(copies) => copies.size(),
+        };
+        self.intent = Some(Intent::over(covered, Sectors(chunk), self.events));
+        self
     }
 
     /// The same array with nothing attached at these places.
@@ -148,6 +165,8 @@ impl Blueprint {
                 let sectors = DATA_OFFSET + self.member_sectors + log::sectors(self.log);
                 let mut device = RamDevice::new(sectors);
                 device.medium.store(DATA_OFFSET, area);
+                device.intent.clone_from(&self.intent);
+                device.durable_intent.clone_from(&self.intent);
                 device
             })
             .collect()
@@ -226,6 +245,7 @@ pub enum Wish {
 pub struct Lent {
     slots: Vec<Slot>,
     requests: Vec<RequestSlot>,
+    intent: Option<(Vec<IntentChunk>, Sectors, u64)>,
     bad_blocks: Vec<BadBlock>,
 }
 
@@ -236,6 +256,10 @@ impl Lent {
         Self {
             slots: vec![Slot::FREE; blueprint.slots + usize::from(blueprint.background)],
             requests: vec![RequestSlot::FREE; blueprint.requests],
+            intent: blueprint
+                .intent
+                .as_ref()
+                .map(|intent| (intent.chunks(), intent.chunk, intent.cleared_at)),
             bad_blocks: vec![BadBlock::FREE; blueprint.bad_blocks],
         }
     }
@@ -359,6 +383,11 @@ impl<'m> Sim<'m> {
         lent.load(blueprint, &devices);
         let memory = Memory {
             background: blueprint.background,
+            bitmap: lent.intent.as_mut().map(|(chunks, chunk, cleared_at)| IntentMap {
+                chunk: *chunk,
+                chunks,
+                cleared_at: *cleared_at,
+            }),
             bad_blocks: &mut lent.bad_blocks,
             ..Memory::new(&mut lent.slots, &mut lent.requests)
         };
@@ -596,6 +625,7 @@ impl<'m> Sim<'m> {
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
                 | Command::RecordBad { .. }
+                | Command::RecordIntent { .. }
                 | Command::Record { .. } => (Completion::Compared { mismatched_units: 0 }, false),
             };
             let result = self.engine.on_done(*token, wrong_end);

@@ -1,5 +1,6 @@
 //! From images to an array: assembly, what forbids to use it, and the engine with its memory.
 
+pub(crate) mod bitmap;
 pub(crate) mod newcomers;
 mod partial_parity;
 mod refusal;
@@ -9,19 +10,21 @@ use crate::cli::Absence;
 use crate::exit::{Error, warn};
 use crate::images::{Image, Purpose, open_all};
 use crate::superblocks::{Found, Unusable, find};
+use bitmap::Bitmap;
 use partial_parity::Logs;
 use raid_core::blocking::{
     self, BlockDevice, Keeper as _, MdKeeper, MdLog, MdSeat, MdSeats, Parts,
 };
 use raid_core::engine::{
-    self, Access, BadBlock, Dirty, Fate, Memory, RequestSlot, SetupError, Slot,
+    self, Access, BadBlock, Behind, Dirty, Fate, Memory, RequestSlot, SetupError, Slot,
 };
 use raid_core::geometry::Geometry;
 use raid_core::host::Event;
+use raid_core::intent::IntentMap;
 use raid_core::limits::{LANE_SECTORS_MAX, MEMBERS_MAX};
 use raid_core::md::{
-    Assembly, BAD_BLOCKS_MAX, CANDIDATES_MAX, Candidate, DeviceFlags, DeviceRole, LeftOut,
-    Superblock, Timestamp, WriteLog, assemble,
+    Assembly, BAD_BLOCKS_MAX, BITMAP_SUPERBLOCK_SECTORS, CANDIDATES_MAX, Candidate, DeviceFlags,
+    DeviceRole, LeftOut, RecoveryKind, Superblock, Timestamp, Validity, WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::{Consistency, Record};
@@ -106,7 +109,8 @@ impl Assembled {
 
     /// Whether the members that are in sync can serve.
     pub(crate) fn fate(&self) -> Result<Fate, Error> {
-        let mut workshop = Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new());
+        let images = Vec::<Image>::new();
+        let mut workshop = Workshop::of(&self.assembly, &self.superblocks, images, None);
         // A member that is being rebuilt does not make up for one that is lost.
         for seat in &mut workshop.seats {
             *seat = seat.filter(|seat| seat.state == MemberState::InSync);
@@ -117,10 +121,18 @@ impl Assembled {
     }
 
     /// The array's memory and devices, if it may be read.
-    pub(crate) fn into_readable(self, dirty: Dirty) -> Result<Workshop<Image>, Error> {
-        self.can_be_served(dirty)?;
+    pub(crate) fn into_readable(mut self, dirty: Dirty) -> Result<Workshop<Image>, Error> {
+        let bitmap = match self.assembly.consistency {
+            Consistency::Clean => None,
+            // Without its bitmap it may not be in sync anywhere.
+            Consistency::InSyncTo(_) => self.bitmap().unwrap_or_else(|error| {
+                warn(&error.to_string());
+                None
+            }),
+        };
+        self.can_be_served(dirty, bitmap.clone())?;
         self.say_what_is_left_out();
-        self.into_workshop()
+        self.into_workshop(bitmap)
     }
 
     /// The array's memory and devices, if it may be written.
@@ -130,16 +142,17 @@ impl Assembled {
         dirty: Dirty,
     ) -> Result<Workshop<Image>, Error> {
         let mut logs = Logs::of(&self)?;
+        let bitmap = self.bitmap()?;
         match &logs {
             // Whether it can be served is known when what they say is done.
             Some(_) => self.members_suffice()?,
-            None => self.can_be_served(dirty)?,
+            None => self.can_be_served(dirty, bitmap.clone())?,
         }
         match self.assembly.write_log {
-            WriteLog::None | WriteLog::PartialParity { .. } => {}
-            WriteLog::Bitmap { .. } | WriteLog::Journal => {
+            WriteLog::None | WriteLog::Bitmap { .. } | WriteLog::PartialParity { .. } => {}
+            WriteLog::Journal => {
                 return Err(Error::Refused(String::from(
-                    "the array has a write-intent bitmap, which cannot be kept up yet; it can be read",
+                    "the array has a write journal, which cannot be kept up yet; it can be read",
                 )));
             }
         }
@@ -151,19 +164,23 @@ impl Assembled {
             (Absence::Refuse, true) | (Absence::Record, _) => {}
         }
         self.say_what_is_left_out();
+        if let Some(bitmap) = &bitmap {
+            self.level_bitmaps(bitmap)?;
+        }
         self.finish_last_record()?;
         if let Some(logs) = &mut logs {
             let known = self.assembly.consistency;
-            let seats = Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new()).seats;
+            let seats =
+                Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new(), None).seats;
             let bad_blocks = self.bad_blocks()?;
             let replayed = logs.prepare(&seats, known, &bad_blocks, &mut self.images);
             let failed = |error| refusal::log(&self.assembly, &self.images, error);
             let replayed = replayed.map_err(failed)?;
             self.record_replayed(replayed)?;
-            self.can_be_served(dirty)?;
+            self.can_be_served(dirty, None)?;
         }
         self.bad_blocks_are_safe(dirty)?;
-        let workshop = self.into_workshop()?;
+        let workshop = self.into_workshop(bitmap)?;
         Ok(Workshop { logs, ..workshop })
     }
 
@@ -182,9 +199,9 @@ impl Assembled {
         bad.map_or(Ok(()), |bad| Err(refusal::dirty_and_bad(bad.member)))
     }
 
-    fn into_workshop(self) -> Result<Workshop<Image>, Error> {
+    fn into_workshop(self, bitmap: Option<Bitmap>) -> Result<Workshop<Image>, Error> {
         let bad_blocks = self.bad_blocks()?;
-        let workshop = Workshop::of(&self.assembly, &self.superblocks, self.images);
+        let workshop = Workshop::of(&self.assembly, &self.superblocks, self.images, bitmap);
         Ok(Workshop { bad_blocks, ..workshop })
     }
 
@@ -251,7 +268,13 @@ impl Assembled {
                     (MemberSet::NONE, Sectors::ZERO)
                 }
             };
-            let record = Record { events, consistency, failed, rebuilding, rebuilt_to };
+            let by_intent = match known.validity {
+                Validity::Below { kind: RecoveryKind::ByBitmap, .. } => rebuilding,
+                Validity::Below { kind: RecoveryKind::Full, .. }
+                | Validity::Everything
+                | Validity::JournalTail(_) => MemberSet::NONE,
+            };
+            let record = Record { events, consistency, failed, rebuilding, rebuilt_to, by_intent };
             if let Some(at) = at.get_mut(member.index()) {
                 *at = Some(md_seat(known));
             }
@@ -261,9 +284,10 @@ impl Assembled {
         Ok(())
     }
 
-    fn can_be_served(&self, dirty: Dirty) -> Result<(), Error> {
+    fn can_be_served(&self, dirty: Dirty, bitmap: Option<Bitmap>) -> Result<(), Error> {
         self.members_suffice()?;
-        let mut workshop = Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new());
+        let mut workshop =
+            Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new(), bitmap);
         let made = workshop.array(Access::ReadOnly, dirty).map(|_| ());
         made.map_err(|error| match (error, self.assembly.write_log) {
             (SetupError::DirtyDegraded, WriteLog::PartialParity { .. }) => refusal::not_replayed(),
@@ -320,6 +344,7 @@ pub(crate) struct Workshop<D> {
     slots: Vec<Slot>,
     requests: Vec<RequestSlot>,
     lanes: Vec<u8>,
+    pub(crate) bitmap: Option<Bitmap>,
     bad_blocks: Vec<BadBlock>,
     /// Of an array that was made ready to be written.
     logs: Option<Logs>,
@@ -335,9 +360,26 @@ const fn reads_from(flags: DeviceFlags) -> engine::ReadsFrom {
     }
 }
 
-/// Where a device's superblock lies, and its number.
-const fn md_seat(superblock: &Superblock) -> MdSeat {
-    MdSeat { superblock: superblock.super_offset, number: superblock.dev_number }
+/// Where a device's superblock and bitmap lie, and its number.
+fn md_seat(superblock: &Superblock) -> MdSeat {
+    let bitmap = superblock.bitmap_area(BITMAP_SUPERBLOCK_SECTORS).ok().flatten();
+    MdSeat {
+        superblock: superblock.super_offset,
+        number: superblock.dev_number,
+        bitmap: bitmap.map(|area| area.start),
+    }
+}
+
+/// What a member that is being rebuilt lacks above its mark.
+const fn behind(superblock: &Superblock) -> Behind {
+    match superblock.validity {
+        Validity::Below { kind: RecoveryKind::ByBitmap, .. } => {
+            Behind::MarkedChunks { events: superblock.events }
+        }
+        Validity::Below { kind: RecoveryKind::Full, .. }
+        | Validity::Everything
+        | Validity::JournalTail(_) => Behind::Everything,
+    }
 }
 
 /// Keeps the metadata in the members' superblocks, and tells of events.
@@ -353,7 +395,12 @@ const BACKGROUND_SLOTS: u16 = 4;
 
 impl<D: BlockDevice> Workshop<D> {
     /// What an array of these devices needs; `devices` are in the order of device numbers.
-    pub(crate) fn of(assembly: &Assembly, superblocks: &[Superblock], devices: Vec<D>) -> Self {
+    pub(crate) fn of(
+        assembly: &Assembly,
+        superblocks: &[Superblock],
+        devices: Vec<D>,
+        bitmap: Option<Bitmap>,
+    ) -> Self {
         let mut at: MdSeats = [None; MEMBERS_MAX];
         let mut seats = Vec::new();
         for (place, at) in assembly.places.iter().zip(&mut at) {
@@ -366,6 +413,7 @@ impl<D: BlockDevice> Workshop<D> {
                     data_offset: seat.data_offset,
                     limits: devices.get(device).map_or(RELAXED, D::limits),
                     reads: reads_from(seat.device_flags),
+                    behind: superblocks.get(device).map_or(Behind::Everything, behind),
                 }
             });
             seats.push(seat);
@@ -382,6 +430,7 @@ impl<D: BlockDevice> Workshop<D> {
             slots: vec![Slot::FREE; SLOTS],
             requests: vec![RequestSlot::FREE; 1],
             lanes: Vec::new(),
+            bitmap,
             bad_blocks: Vec::new(),
             logs: None,
             log_memory: Vec::new(),
@@ -431,6 +480,11 @@ impl<D: BlockDevice> Workshop<D> {
         };
         let memory = Memory {
             background: BACKGROUND_SLOTS,
+            bitmap: self.bitmap.as_mut().map(|bitmap| IntentMap {
+                chunk: bitmap.superblock.geometry.chunk(),
+                chunks: &mut bitmap.chunks,
+                cleared_at: bitmap.superblock.events_cleared,
+            }),
             bad_blocks: &mut self.bad_blocks,
             ..Memory::new(&mut self.slots, &mut self.requests)
         };
@@ -454,6 +508,7 @@ impl<D: BlockDevice> Workshop<D> {
             slots: self.slots,
             requests: self.requests,
             lanes: self.lanes,
+            bitmap: self.bitmap,
             bad_blocks: self.bad_blocks,
             logs: self.logs,
             log_memory: self.log_memory,

@@ -128,8 +128,8 @@ pub(crate) struct Create {
     /// The version of the metadata: 1.0 at the end of each member, 1.1 at its start, 1.2 at 4K
     #[arg(long, value_name = "VERSION", default_value = "1.2", value_parser = minor)]
     pub(crate) metadata: Minor,
-    /// With a write-intent bitmap (to come)
-    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Wanted::No, Wanted::Yes))]
+    /// With a write-intent bitmap: after a crash, or when a member was away, only what was written needs work
+    #[arg(long, conflicts_with = "ppl", action = ArgAction::SetTrue, value_parser = flag(Wanted::No, Wanted::Yes))]
     pub(crate) bitmap: Wanted,
     /// With a partial parity log, which closes the write hole; level 5 alone
     #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Wanted::No, Wanted::Yes))]

@@ -65,6 +65,21 @@ pub(crate) struct Status {
     pub(crate) dirty: bool,
     pub(crate) action: Action,
     pub(crate) reshape: Option<Reshape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bitmap: Option<Bitmap>,
+}
+
+/// The write-intent bitmap.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bitmap {
+    pub(crate) chunk_bytes: u32,
+    pub(crate) bits: u64,
+    pub(crate) bits_set: u64,
+    /// As mdstat draws it.
+    #[serde(skip)]
+    pub(crate) pages: u64,
+    #[serde(skip)]
+    pub(crate) pages_set: u64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -139,6 +154,11 @@ impl Display for Status {
         }
         write!(f, "\nraid{}", self.level)?;
         self.members.iter().try_for_each(|member| member.draw(f))?;
+        if let Some(Bitmap { chunk_bytes, pages, pages_set, .. }) = &self.bitmap {
+            let kib = pages_set.saturating_mul(4);
+            let chunk = chunk_bytes / 1024;
+            write!(f, "\n      bitmap: {pages_set}/{pages} pages [{kib}KB], {chunk}KB chunk")?;
+        }
         for member in &self.members {
             match member.slot {
                 Some(slot) => write!(f, "\n  {slot:>3}  {:<10}", member.state)?,

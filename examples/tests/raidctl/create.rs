@@ -273,6 +273,9 @@ fn what_cannot_be_made_is_refused_before_the_first_write() {
         ("--level 5 --size 4M", "too small"),
         ("--level 5 --size 64K", "too small"),
         ("--level 5 --size 16777215T", "too small"),
+        ("--level 0 --bitmap", "no redundancy"),
+        ("--level 5 --bitmap --ppl", "--ppl"),
+        ("--level 5 --bitmap --data-offset 12K", "room"),
         ("--level 1 --write-mostly 3", "--write-mostly 3"),
         ("--level 5 --write-mostly 1", "level 1"),
         ("--level 5 --name 123456789012345678901234567890123", "--name"),
@@ -280,11 +283,7 @@ fn what_cannot_be_made_is_refused_before_the_first_write() {
     for (line, words) in usage {
         blank.refuses(line, 2, words);
     }
-    for (line, words) in
-        [("--level 5 --bitmap", "bitmap"), ("--level 5 --journal /dev/null", "journal")]
-    {
-        blank.refuses(line, 3, words);
-    }
+    blank.refuses("--level 5 --journal /dev/null", 3, "journal");
     let small = Blank::of_sizes(&[3 * MIB, 0, 3 * MIB]);
     small.refuses("--level 5", 2, "too small");
     small.refuses("--level 1 --metadata 1.0", 2, "too small");

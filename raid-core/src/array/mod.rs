@@ -2,17 +2,19 @@
 
 mod bad_blocks;
 mod balance;
+mod marks;
 mod progress;
 mod setup;
 
 pub use bad_blocks::BadBlock;
 pub(crate) use bad_blocks::Health;
 pub use progress::SeatRefusal;
-pub use setup::{Access, Dirty, ReadsFrom, RowLog, Seat, Setup, SetupError};
+pub use setup::{Access, Behind, Dirty, ReadsFrom, RowLog, Seat, Setup, SetupError};
 
 use crate::batch::Results;
 use crate::geometry::{CopyGeometry, Geometry};
 use crate::host::{Event, Fault, Host};
+use crate::intent::{Intent, IntentMap};
 use crate::io_limits::IoLimits;
 use crate::limits::{LANE_SECTORS_MAX, LANE_SECTORS_MIN, MEMBERS_MAX};
 use crate::log::Logs;
@@ -27,7 +29,7 @@ use bad_blocks::BadBlocks;
 use balance::Balance;
 
 /// The state of one array.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(crate) struct Array<'m> {
     geometry: Geometry,
     seats: [Option<Seat>; MEMBERS_MAX],
@@ -48,6 +50,8 @@ pub(crate) struct Array<'m> {
     /// The generation that says of members that they were rebuilt to their end.
     rebuilt: Option<Generation>,
     pub(crate) writer: Writer,
+    /// The write-intent bitmap, if there is one.
+    pub(crate) intent: Option<Intent<'m>>,
     pub(crate) log: Logs,
     limits: IoLimits,
     lane: Sectors,
@@ -84,6 +88,7 @@ impl<'m> Array<'m> {
     pub(crate) fn new(
         setup: &Setup<'_>,
         bad_blocks: &'m mut [BadBlock],
+        map: Option<IntentMap<'m>>,
     ) -> Result<Self, SetupError> {
         let geometry = setup.geometry;
         if setup.seats.len() != usize::from(geometry.members()) {
@@ -124,14 +129,7 @@ impl<'m> Array<'m> {
             Consistency::Clean => Consistency::Clean,
             Consistency::InSyncTo(mark) => Consistency::InSyncTo(whole_blocks(mark, &limits)),
         };
-        let lacking = !absent.union(rebuilding).is_empty();
-        match (setup.consistency, setup.dirty, geometry) {
-            // A copy is a copy, in sync or not; parity that does not fit makes up blocks.
-            (Consistency::InSyncTo(_), Dirty::Refuse, Geometry::Parity(_)) if lacking => {
-                return Err(SetupError::DirtyDegraded);
-            }
-            (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force, _) => {}
-        }
+        let intent = marks::intent_of(map, &geometry, vouched)?;
         let log = Logs::new(setup.log.room(&geometry)?);
         let mut array = Self {
             geometry,
@@ -148,10 +146,16 @@ impl<'m> Array<'m> {
             mark: Mark::Clean,
             rebuilt: None,
             writer: Writer::new(setup.events),
+            intent,
             log,
             limits,
             lane: setup.lane,
         };
+        // A copy is a copy, in sync or not; parity that does not fit makes up blocks.
+        if array.distrusts_parity() && !absent.union(rebuilding).is_empty() {
+            return Err(SetupError::DirtyDegraded);
+        }
+        array.take_in_marked();
         if !array.survives_without(MemberSet::NONE) {
             array.fate = Fate::Failed;
         }
@@ -194,10 +198,6 @@ impl<'m> Array<'m> {
 
     pub(crate) const fn access(&self) -> Access {
         self.access
-    }
-
-    pub(crate) const fn dirty(&self) -> Dirty {
-        self.dirty
     }
 
     pub(crate) const fn limits(&self) -> &IoLimits {
@@ -287,6 +287,7 @@ impl<'m> Array<'m> {
             Some(start) if ends_by(Sectors(start.0), rectangle.sectors, valid_to) => {
                 Validity::Valid
             }
+            Some(_) if self.is_held(rectangle, member) => Validity::Valid,
             Some(_) | None => Validity::Stale,
         }
     }
@@ -301,7 +302,11 @@ impl<'m> Array<'m> {
             (Consistency::Clean, _) | (_, Dirty::Force) => Redundancy::InSync,
             (Consistency::InSyncTo(mark), Dirty::Refuse) => match self.resync_address(rectangle) {
                 Some(start) if ends_by(start, rectangle.sectors, mark) => Redundancy::InSync,
-                Some(_) | None => Redundancy::Unknown,
+                Some(start) => match &self.intent {
+                    Some(intent) => intent.agreement(start, rectangle.sectors),
+                    None => Redundancy::Unknown,
+                },
+                None => Redundancy::Unknown,
             },
         }
     }
@@ -348,14 +353,17 @@ impl<'m> Array<'m> {
                 stop_at(Sectors(start.0), valid_to);
             }
         }
-        longest
+        self.longest_between_marks(rectangle, longest)
     }
 
     /// Whether there is parity to stand in for a member that is lost, and it may not agree with the
     /// data everywhere.
-    pub(crate) const fn distrusts_parity(&self) -> bool {
+    pub(crate) fn distrusts_parity(&self) -> bool {
         match (self.vouched, self.dirty, &self.geometry) {
-            (Consistency::InSyncTo(_), Dirty::Refuse, Geometry::Parity(_)) => true,
+            (Consistency::InSyncTo(_), Dirty::Refuse, Geometry::Parity(_)) => {
+                // With a bitmap it is only where bits were set.
+                self.intent.as_ref().is_none_or(|intent| intent.doubt() == Redundancy::Unknown)
+            }
             (Consistency::InSyncTo(_) | Consistency::Clean, Dirty::Refuse | Dirty::Force, _) => {
                 false
             }
@@ -502,6 +510,7 @@ impl<'m> Array<'m> {
             present: self.present(),
             rebuilding: self.rebuilding,
             rebuilt_to,
+            by_intent: self.rebuilding_by_intent(),
             claims: match self.rebuilt {
                 Some(generation) if self.writer.recorded() < generation => Claims::OfMembers,
                 Some(_) | None if rebuilt_to > Sectors::ZERO => Claims::OfMembers,

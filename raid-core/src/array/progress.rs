@@ -1,6 +1,7 @@
 //! How members and marks change while the array is at work: a device takes a place, a pass gets on.
 
-use super::{Access, Array, Fate, ReadsFrom, Seat, whole_blocks};
+use super::{Access, Array, Behind, Fate, ReadsFrom, Seat, whole_blocks};
+use crate::intent::Others;
 use crate::members::{MemberSet, MemberState};
 use crate::metadata::Consistency;
 use crate::units::{DeviceIndex, Generation, MemberIndex, Sectors};
@@ -16,6 +17,12 @@ pub enum SeatRefusal {
     /// The member is not said to be rebuilding: one that comes into a started array never holds all
     /// that was written.
     State,
+    /// It is said to be valid below a mark. What was written there while it was away it does not
+    /// have: say 0.
+    Mark,
+    /// It is said to lack marked chunks only, and the array has no write-intent bitmap, or one that
+    /// was cleared since: say that it lacks everything.
+    Unproven,
     /// The device's data does not start at a multiple of the array's logical block.
     DataOffset {
         /// Sectors in that block.
@@ -42,6 +49,10 @@ impl core::fmt::Display for SeatRefusal {
             Self::Taken(member) => write!(f, "place {} is not free", member.0),
             Self::DeviceTwice(device) => write!(f, "device {} sits at a place already", device.0),
             Self::State => f.write_str("a member that comes in has to be rebuilt"),
+            Self::Mark => {
+                f.write_str("a member that was away may lack any block: its mark must be 0")
+            }
+            Self::Unproven => f.write_str("the bitmap does not tell what the member missed"),
             Self::DataOffset { block } => {
                 write!(f, "its data does not start at a multiple of {} sectors", block.0)
             }
@@ -101,6 +112,9 @@ impl Array<'_> {
         let MemberState::Rebuilding { valid_to } = seat.state else {
             return Err(SeatRefusal::State);
         };
+        if valid_to > Sectors::ZERO {
+            return Err(SeatRefusal::Mark);
+        }
         if !self.absent.contains(member) {
             return Err(SeatRefusal::Taken(member));
         }
@@ -116,10 +130,26 @@ impl Array<'_> {
         if self.limits.stacked(limits) != self.limits {
             return Err(SeatRefusal::Limits);
         }
-        let valid_to = whole_blocks(valid_to, &self.limits);
+        match seat.behind {
+            Behind::Everything => {}
+            Behind::MarkedChunks { events } if self.bits_tell_since(events) => {
+                let others = match self.rebuilding_by_intent().is_empty() {
+                    true => Others::LackNothing,
+                    false => Others::Lack,
+                };
+                if let Some(intent) = &mut self.intent {
+                    intent.is_lacked(others);
+                }
+            }
+            Behind::MarkedChunks { .. } => return Err(SeatRefusal::Unproven),
+        }
         let place = self.seats.get_mut(member.index()).ok_or(SeatRefusal::Taken(member))?;
-        *place = Some(Seat { state: MemberState::Rebuilding { valid_to }, ..seat });
-        self.bad_blocks.forget(member);
+        *place = Some(seat);
+        match seat.behind {
+            Behind::Everything => self.bad_blocks.forget(member),
+            // What was not written there is not there.
+            Behind::MarkedChunks { .. } => {}
+        }
         self.absent.remove(member);
         self.rebuilding.insert(member);
         self.log.take_in(member);

@@ -42,6 +42,23 @@ pub struct Seat {
     pub limits: IoLimits,
     /// Whether copies are read from it like from any other.
     pub reads: ReadsFrom,
+    /// What it lacks above its mark, while it is being rebuilt.
+    pub behind: Behind,
+}
+
+/// What a member that is being rebuilt lacks above its mark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Behind {
+    /// Everything.
+    #[default]
+    Everything,
+    /// What was written while it was away: nothing but chunks whose bit is set in the write-intent
+    /// bitmap. To be said of one that sat at this place, in sync or with no more behind than this,
+    /// and has not been used elsewhere since.
+    MarkedChunks {
+        /// The event count of its own metadata, as found when it came back.
+        events: u64,
+    },
 }
 
 /// Whether copies are read from a member like from any other.
@@ -135,6 +152,11 @@ pub enum SetupError {
     DeviceTwice(DeviceIndex),
     /// No slot for requests or no request was lent, or more than the engine can number.
     Memory,
+    /// The chunks of the write-intent bitmap are no multiple of 4 KiB, or too few.
+    Intent {
+        /// How many of that length are needed.
+        needed: u64,
+    },
     /// The array was not stopped cleanly and lacks a member.
     DirtyDegraded,
     /// A log of partial parity for an array whose rows do not have one parity block each, or one with
@@ -159,6 +181,10 @@ impl core::fmt::Display for SetupError {
             ),
             Self::DeviceTwice(device) => write!(f, "device {} sits at two places", device.0),
             Self::Memory => f.write_str("lend at least one slot that is not for background work and one request, at most 4096 of each"),
+            Self::Intent { needed } => write!(
+                f,
+                "the write-intent bitmap needs {needed} chunks, of a multiple of 4 KiB each"
+            ),
             Self::Log => f.write_str(
                 "a log of partial parity is for arrays with one parity block a row, and takes 4 KiB at least",
             ),

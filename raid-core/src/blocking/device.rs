@@ -1,6 +1,7 @@
 //! What a member must be able to do, and who keeps the metadata.
 
 use crate::host::{BlockState, Durability, Event, Fault};
+use crate::intent::IntentLine;
 use crate::io_limits::IoLimits;
 use crate::metadata::Record;
 use crate::rectangle::Rectangle;
@@ -40,6 +41,21 @@ pub trait Keeper<D> {
     /// It is not written, or may be. The member is lost.
     fn record(&mut self, member: MemberIndex, device: &mut D, record: &Record)
     -> Result<(), Fault>;
+
+    /// Writes a line of the write-intent bitmap to that of `member` on its device. Only asked of a
+    /// keeper of an array that has one.
+    ///
+    /// # Errors
+    /// As for `record`.
+    fn record_intent(
+        &mut self,
+        member: MemberIndex,
+        device: &mut D,
+        line: &IntentLine,
+    ) -> Result<(), Fault> {
+        let _ = (member, device, line);
+        Err(Fault::Unsupported)
+    }
 
     /// Puts a range of the device of `member` on the list of its bad blocks, or takes it off. It is
     /// durable when this returns.

@@ -102,19 +102,15 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
                 None => Err(Fault::InvalidRequest),
             },
             Command::Record { device, member, record } => {
-                let Parts { devices, keeper, .. } = &mut *self.parts;
-                match device_at(devices, device) {
-                    Some(device) => keeper.record(member, device, &record),
-                    None => Err(Fault::InvalidRequest),
-                }
+                self.keep(device, |keeper, device| keeper.record(member, device, &record))
             }
-            Command::RecordBad { device, member, at, sectors, state } => {
-                let Parts { devices, keeper, .. } = &mut *self.parts;
-                match device_at(devices, device) {
-                    Some(device) => keeper.record_bad(member, device, at, sectors, state),
-                    None => Err(Fault::InvalidRequest),
-                }
+            Command::RecordIntent { device, member, line } => {
+                self.keep(device, |keeper, device| keeper.record_intent(member, device, &line))
             }
+            Command::RecordBad { device, member, at, sectors, state } => self
+                .keep(device, |keeper, device| {
+                    keeper.record_bad(member, device, at, sectors, state)
+                }),
             Command::LogParity { device, member, batch, rectangle, from } => {
                 let length = rectangle.sectors().memory_bytes();
                 let Parts { devices, lanes, keeper, .. } = &mut *self.parts;
@@ -132,17 +128,26 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
                 }
             }
             Command::SealLog { device, member, batch } => {
-                let Parts { devices, keeper, .. } = &mut *self.parts;
-                match device_at(devices, device) {
-                    Some(device) => keeper.seal_log(member, device, batch),
-                    None => Err(Fault::InvalidRequest),
-                }
+                self.keep(device, |keeper, device| keeper.seal_log(member, device, batch))
             }
             Command::Compute(job) => return self.compute(&job),
         };
         match result {
             Ok(()) => Completion::Done,
             Err(fault) => Completion::Failed(fault),
+        }
+    }
+
+    /// Has the keeper write to a device.
+    fn keep(
+        &mut self,
+        device: DeviceIndex,
+        work: impl FnOnce(&mut K, &mut D) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let Parts { devices, keeper, .. } = &mut *self.parts;
+        match device_at(devices, device) {
+            Some(device) => work(keeper, device),
+            None => Err(Fault::InvalidRequest),
         }
     }
 

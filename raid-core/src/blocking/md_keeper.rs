@@ -1,8 +1,10 @@
 //! Keeps metadata in Linux md superblocks.
 
 use super::device::{BlockDevice, Keeper};
+use super::md_bitmap;
 use super::md_ppl::MdLogs;
 use crate::host::{BlockState, Durability, Event, Fault};
+use crate::intent::IntentLine;
 use crate::limits::MEMBERS_MAX;
 use crate::md::ppl::PplArea;
 use crate::md::{
@@ -20,6 +22,8 @@ pub struct MdSeat {
     pub superblock: DeviceSector,
     /// The device's number, by which all superblocks name it.
     pub number: u32,
+    /// Where its write-intent bitmap lies, if the array has one.
+    pub bitmap: Option<DeviceSector>,
 }
 
 /// The superblocks of the members, by place. `None` where there is no member.
@@ -68,6 +72,11 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
         logs.seat(member, area)
     }
 
+    fn seat_of(&self, member: MemberIndex) -> Result<MdSeat, Fault> {
+        let seat = self.seats.get(member.index()).copied().flatten();
+        seat.ok_or(Fault::InvalidRequest)
+    }
+
     /// A member's superblock as it is on its device, and where.
     fn superblock<D: BlockDevice>(
         &self,
@@ -75,8 +84,7 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
         device: &mut D,
         block: &mut Block,
     ) -> Result<(DeviceSector, Superblock), Fault> {
-        let seat = self.seats.get(member.index()).copied().flatten();
-        let at = seat.ok_or(Fault::InvalidRequest)?.superblock;
+        let at = self.seat_of(member)?.superblock;
         device.read(at, block)?;
         // What cannot be read back as a superblock is not one to write over.
         let superblock = Superblock::parse(block, at).map_err(|_| Fault::Integrity)?;
@@ -107,6 +115,9 @@ where
             }
         }
         superblock.apply(record, (self.clock)());
+        if let Some(bitmap) = self.seat_of(member)?.bitmap {
+            md_bitmap::record(device, bitmap, record.events)?;
+        }
         superblock.encode(&mut block);
         device.write(at, &block, Durability::Durable)
     }
@@ -172,6 +183,16 @@ where
 
     fn seal_log(&mut self, member: MemberIndex, device: &mut D, batch: u32) -> Result<(), Fault> {
         self.logs.as_mut().ok_or(Fault::Unsupported)?.seal(member, device, batch)
+    }
+
+    fn record_intent(
+        &mut self,
+        member: MemberIndex,
+        device: &mut D,
+        line: &IntentLine,
+    ) -> Result<(), Fault> {
+        let bitmap = self.seat_of(member)?.bitmap.ok_or(Fault::InvalidRequest)?;
+        md_bitmap::record_line(device, bitmap, line)
     }
 
     fn note(&mut self, event: Event) {

@@ -8,12 +8,16 @@ mod bytes;
 mod device;
 mod host;
 #[cfg(feature = "md")]
+mod md_bitmap;
+#[cfg(feature = "md")]
 mod md_keeper;
 #[cfg(feature = "md")]
 mod md_ppl;
 mod pass;
 
 pub use device::{BlockDevice, Keeper};
+#[cfg(feature = "md")]
+pub use md_bitmap::{load_bitmap, store_bitmap};
 #[cfg(feature = "md")]
 pub use md_keeper::{MdKeeper, MdSeat, MdSeats};
 #[cfg(feature = "md")]
@@ -265,12 +269,28 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         self.run(Request::flush(), CallerMemory::None).map(|_| ())
     }
 
-    /// Makes all writes durable and records that the array is clean.
+    /// Makes all writes durable, clears their bits in the write-intent bitmap, and records that the
+    /// array is clean.
     ///
     /// # Errors
     /// The array failed.
     pub fn mark_clean(&mut self) -> Result<(), Error> {
+        self.sweep_bitmap()?;
         self.run(Request::mark_clean(), CallerMemory::None).map(|_| ())
+    }
+
+    /// Clears all bits of the write-intent bitmap that can be cleared. Without a bitmap nothing
+    /// happens.
+    ///
+    /// # Errors
+    /// The memory lent for lanes is too short.
+    pub fn sweep_bitmap(&mut self) -> Result<(), Error> {
+        // The first takes note of what is not written to, the second clears it.
+        for _ in 0..2 {
+            self.engine.sweep_bitmap();
+            self.drive(CallerMemory::None)?;
+        }
+        Ok(())
     }
 
     /// Gives a place that lacks a member to one of the devices. A recovery brings it in order.

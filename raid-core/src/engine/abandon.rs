@@ -96,6 +96,7 @@ pub(super) struct Abandoned {
     records: Machine,
     logs: Machine,
     settling: Machine,
+    intents: Machine,
 }
 
 /// Abandoned commands of a machine beside the stripes', at most one to each member. What memory they
@@ -135,6 +136,7 @@ impl Abandoned {
         records: Machine::NONE,
         logs: Machine::NONE,
         settling: Machine::NONE,
+        intents: Machine::NONE,
     };
 
     fn begin(&mut self, member: MemberIndex) {
@@ -203,6 +205,11 @@ impl Engine<'_> {
                 self.array.log.settle_flush(token.member, token.epoch, gone)?;
                 self.abandoned.settling.begin(token);
             }
+            Owner::Intent => {
+                let intent = self.array.intent.as_mut().ok_or(Misuse::UnknownToken)?;
+                intent.writer.settle(token, gone)?;
+                self.abandoned.intents.begin(token);
+            }
             Owner::Slot(index) => match self.abandon_in(index, token, gone)? {
                 Settled::Last => self.slots.make_ready(index),
                 Settled::More => {}
@@ -258,6 +265,7 @@ impl Engine<'_> {
             Owner::Metadata => self.abandoned.records.end(token)?,
             Owner::Log => self.abandoned.logs.end(token)?,
             Owner::Settling => self.abandoned.settling.end(token)?,
+            Owner::Intent => self.abandoned.intents.end(token)?,
             Owner::Slot(index) => {
                 let slot = self.slots.get(index).ok_or(Misuse::UnknownToken)?;
                 slot.quarantine.remove(token.epoch, member)?;
@@ -301,6 +309,7 @@ pub(super) fn must_move(stripe: &Stripe, quarantine: &Quarantine) -> bool {
         | Stripe::Compute(_)
         | Stripe::ParityLog(_)
         | Stripe::Log(_)
+        | Stripe::Intend(_)
         | Stripe::Commit(_)
         | Stripe::Rewrite(_)
         | Stripe::Record(_)

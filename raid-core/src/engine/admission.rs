@@ -11,7 +11,7 @@ use crate::members::MemberSet;
 use crate::plan::{Operation, Source, Transfer};
 use crate::rectangle::{Rectangle, Span};
 use crate::request::{Cursor, Request, RequestKind, Stability, cut};
-use crate::stripe::{Ending, Flush, Origin, Planned, Record, Stripe, Work};
+use crate::stripe::{Awaits, Ending, Flush, Origin, Planned, Record, Stripe, Work};
 use crate::units::{Lba, MemberIndex, Sectors};
 
 use super::overlap::{Claim, Turn};
@@ -331,11 +331,10 @@ impl Engine<'_> {
         slot.epoch = slot.epoch.wrapping_add(1);
         match (claim.turn(), stripe.awaits()) {
             (Turn::Later, _) => {}
-            (
-                Turn::Now,
-                awaits @ (crate::stripe::Awaits::Generation(_) | crate::stripe::Awaits::Log(_)),
-            ) => self.rest(index, awaits),
-            (Turn::Now, crate::stripe::Awaits::Completions) => self.slots.make_ready(index),
+            (Turn::Now, awaits @ (Awaits::Generation(_) | Awaits::Log(_) | Awaits::Bits)) => {
+                self.rest(index, awaits);
+            }
+            (Turn::Now, Awaits::Completions) => self.slots.make_ready(index),
         }
     }
 

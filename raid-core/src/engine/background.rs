@@ -3,7 +3,7 @@
 use super::quiesce::Running;
 use super::slots::Occupant;
 use super::{Engine, Stepped};
-use crate::array::{Access, Dirty, Fate, Seat, SeatRefusal};
+use crate::array::{Access, Behind, Fate, Seat, SeatRefusal};
 use crate::geometry::Geometry;
 use crate::host::{Event, Host, Located};
 use crate::members::MemberSet;
@@ -70,7 +70,8 @@ impl Engine<'_> {
 
     /// Gives a place that lacks a member to a device whose state is rebuilding. Nothing is copied
     /// to it before a recovery is started; writes reach it from now on. Its list of bad blocks is
-    /// taken for empty: whoever keeps it sees to that before.
+    /// taken for empty: whoever keeps it sees to that before. Of one that lacks marked chunks only, what
+    /// was known to be bad still is; if more is on its own list, it lacks everything.
     ///
     /// # Errors
     /// Why it is not taken; nothing has happened.
@@ -83,6 +84,7 @@ impl Engine<'_> {
             return Err(SeatRefusal::Leaving(member));
         }
         self.array.take_in(member, seat)?;
+        self.miss_what_is_under_way(seat.behind);
         if let Some(walk) = self.pass.walk() {
             // What the pass has done so far it did for the member that sat there before.
             walk.course.rebuilding.remove(member);
@@ -101,7 +103,27 @@ impl Engine<'_> {
         operation
             || self.array.log.in_flight().contains(member)
             || self.array.writer.trusts(member)
+            || self.is_writing_intents()
             || self.abandoned.is_to_be_lost(member)
+    }
+
+    /// A member that came in by the bitmap lacks what is written under a plan that was made without
+    /// it.
+    fn miss_what_is_under_way(&mut self, behind: Behind) {
+        match behind {
+            Behind::Everything => return,
+            Behind::MarkedChunks { .. } => {}
+        }
+        for slot in &*self.slots.storage {
+            match &slot.occupant {
+                Occupant::Operation { stripe, .. } => {
+                    if let Some(work) = stripe.work() {
+                        self.array.lacks(work.whole());
+                    }
+                }
+                Occupant::Nobody | Occupant::Quarantined => {}
+            }
+        }
     }
 
     fn pass_start(
@@ -131,11 +153,11 @@ impl Engine<'_> {
             _ if !redundant => Err(PassRefusal::NoRedundancy),
             PassKind::Resync => {
                 let mark = self.array.resynced_to().ok_or(PassRefusal::NothingToDo)?;
-                match (self.array.geometry(), self.array.dirty()) {
-                    // What would be made to agree has lost a block.
-                    (Geometry::Parity(_), Dirty::Refuse) if !whole => Err(PassRefusal::Degraded),
-                    (Geometry::Parity(_) | Geometry::Copies(_), _) => Ok(mark),
+                // What would be made to agree has lost a block.
+                if !whole && self.array.distrusts_parity() {
+                    return Err(PassRefusal::Degraded);
                 }
+                Ok(mark)
             }
             PassKind::Locate if !self.has_two_parities() => Err(PassRefusal::OneParity),
             // What it would call wrong may be the last that was written.
@@ -198,7 +220,10 @@ impl Engine<'_> {
         }
         match walk.next(&self.array) {
             None => self.pass = Pass::Drain(Drain { walk: *walk, end: PassEnd::Finished }),
-            Some((Next::Nothing, next)) => self.pass = Pass::Walk(next),
+            Some((Next::Nothing, next)) => {
+                self.pass = Pass::Walk(next);
+                self.pass_advances();
+            }
             Some((Next::Piece(piece), next)) => {
                 let Some(index) = self.slots.take_free_background() else {
                     return Stepped::Nothing;
@@ -402,7 +427,7 @@ impl Engine<'_> {
         }
     }
 
-    /// A piece has left its slot: the marks follow.
+    /// A piece has left its slot, or there was none to begin: the marks follow.
     pub(super) fn pass_advances(&mut self) {
         let oldest = self.oldest_piece();
         let Some(walk) = self.pass.walk() else { return };

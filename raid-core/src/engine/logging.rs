@@ -99,7 +99,10 @@ impl Engine<'_> {
                     first = Some(first.map_or(candidate, |first| first.min(candidate)));
                 }
                 (_, Awaits::Log(member)) if member == holder => self.slots.make_ready(index),
-                (_, Awaits::Log(_) | Awaits::Generation(_) | Awaits::Completions) => {}
+                (
+                    _,
+                    Awaits::Log(_) | Awaits::Bits | Awaits::Generation(_) | Awaits::Completions,
+                ) => {}
             }
         }
         if !self.array.log.wants_next(holder) {

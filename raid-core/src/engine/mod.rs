@@ -7,6 +7,7 @@
 mod abandon;
 mod admission;
 mod background;
+mod intent;
 mod logging;
 mod overlap;
 mod quiesce;
@@ -15,7 +16,7 @@ mod settle;
 mod slots;
 
 pub use crate::array::{
-    Access, BadBlock, Dirty, Fate, ReadsFrom, RowLog, Seat, SeatRefusal, Setup, SetupError,
+    Access, BadBlock, Behind, Dirty, Fate, ReadsFrom, RowLog, Seat, SeatRefusal, Setup, SetupError,
 };
 pub use crate::host::Blocked;
 pub use crate::pass::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, StopReason};
@@ -27,6 +28,7 @@ use crate::array::Array;
 use crate::batch::Settled;
 use crate::geometry::Geometry;
 use crate::host::{Completion, Host, Misuse, Owner, SlotIndex, Token};
+use crate::intent::IntentMap;
 use crate::io_limits::IoLimits;
 use crate::limits::{REQUESTS_MAX, SLOTS_MAX};
 use crate::log::Share;
@@ -58,13 +60,15 @@ pub struct Memory<'m> {
     /// each that may be found besides. A range that does not fit costs its member its place; with
     /// no memory at all, none is looked for.
     pub bad_blocks: &'m mut [BadBlock],
+    /// The write-intent bitmap, for an array that has one.
+    pub bitmap: Option<IntentMap<'m>>,
 }
 
 impl<'m> Memory<'m> {
     /// Memory for requests, and nothing of what can be done without.
     #[must_use]
     pub const fn new(slots: &'m mut [Slot], requests: &'m mut [RequestSlot]) -> Self {
-        Self { slots, background: 0, requests, bad_blocks: &mut [] }
+        Self { slots, background: 0, requests, bad_blocks: &mut [], bitmap: None }
     }
 }
 
@@ -93,6 +97,12 @@ pub enum Progress {
     HostBusy(Blocked),
 }
 
+/// What the machines beside the stripes' were refused in a poll.
+struct Refused {
+    writer: Option<Blocked>,
+    intent: Option<Blocked>,
+}
+
 /// What a step of the engine led to.
 enum Stepped {
     Moved,
@@ -115,7 +125,7 @@ impl<'m> Engine<'m> {
         if usize::from(memory.background) >= memory.slots.len() {
             return Err(SetupError::Memory);
         }
-        let array = Array::new(setup, memory.bad_blocks)?;
+        let array = Array::new(setup, memory.bad_blocks, memory.bitmap)?;
         Ok(Self {
             told: (array.recorded(), array.fate()),
             array,
@@ -199,6 +209,10 @@ impl<'m> Engine<'m> {
     fn on_ended(&mut self, token: Token, completion: Completion) -> Result<(), Misuse> {
         match token.owner {
             Owner::Metadata => self.array.writer.settle(token, completion).map(|_| ()),
+            Owner::Intent => {
+                let intent = self.array.intent.as_mut().ok_or(Misuse::UnknownToken)?;
+                intent.writer.settle(token, completion).map(|_| ())
+            }
             Owner::Log => self.array.log.settle(token.member, token.epoch, completion),
             Owner::Settling => self.array.log.settle_flush(token.member, token.epoch, completion),
             Owner::Slot(index) => {
@@ -228,7 +242,7 @@ impl<'m> Engine<'m> {
         self.slots.offer_refused_again();
         let mut blocked = None;
         self.array.log.offer_refused_again();
-        let mut writer_refused = None;
+        let mut refused = Refused { writer: None, intent: None };
         let mut steps = 0_u32;
         while steps < budget {
             match self.step_abandoned(host) {
@@ -238,17 +252,12 @@ impl<'m> Engine<'m> {
                 }
                 Stepped::Refused(_) | Stepped::Nothing => {}
             }
-            let stepped = match writer_refused {
-                None => self.step_writer(host),
-                Some(_) => Stepped::Nothing,
-            };
-            match stepped {
+            match self.step_recorders(host, &mut refused) {
                 Stepped::Moved => {
                     steps = steps.saturating_add(1);
                     continue;
                 }
-                Stepped::Refused(by) => writer_refused = Some(by),
-                Stepped::Nothing => {}
+                Stepped::Refused(_) | Stepped::Nothing => {}
             }
             match self.step_logs(host) {
                 Stepped::Moved => {
@@ -287,11 +296,32 @@ impl<'m> Engine<'m> {
                         Stepped::Moved => return Progress::Idle,
                         Stepped::Refused(_) | Stepped::Nothing => {}
                     }
-                    return blocked.or(writer_refused).map_or(Progress::Idle, Progress::HostBusy);
+                    let blocked = blocked.or(refused.writer).or(refused.intent);
+                    return blocked.map_or(Progress::Idle, Progress::HostBusy);
                 }
             }
         }
         Progress::More
+    }
+
+    /// One step of the metadata writer or of the bitmap's, unless the host was busy for it in this
+    /// poll.
+    fn step_recorders(&mut self, host: &mut impl Host, refused: &mut Refused) -> Stepped {
+        if refused.writer.is_none() {
+            match self.step_writer(host) {
+                Stepped::Moved => return Stepped::Moved,
+                Stepped::Refused(by) => refused.writer = Some(by),
+                Stepped::Nothing => {}
+            }
+        }
+        if refused.intent.is_none() {
+            match self.step_intent(host) {
+                Stepped::Moved => return Stepped::Moved,
+                Stepped::Refused(by) => refused.intent = Some(by),
+                Stepped::Nothing => {}
+            }
+        }
+        Stepped::Nothing
     }
 
     fn step_writer(&mut self, host: &mut impl Host) -> Stepped {
@@ -335,10 +365,10 @@ impl<'m> Engine<'m> {
             let Occupant::Operation { stripe, .. } = &slot.occupant else { continue };
             match (stripe.awaits(), now) {
                 (Awaits::Generation(until), (recorded, Fate::Serving)) if recorded < until => {}
-                (Awaits::Generation(_), _) | (Awaits::Log(_), (_, Fate::Failed)) => {
+                (Awaits::Generation(_), _) | (Awaits::Log(_) | Awaits::Bits, (_, Fate::Failed)) => {
                     self.slots.make_ready(index);
                 }
-                (Awaits::Completions, _) | (Awaits::Log(_), (_, Fate::Serving)) => {}
+                (Awaits::Completions, _) | (Awaits::Log(_) | Awaits::Bits, (_, Fate::Serving)) => {}
             }
         }
     }
@@ -399,11 +429,14 @@ impl<'m> Engine<'m> {
 
     fn rest(&mut self, index: SlotIndex, awaits: Awaits) {
         match (awaits, self.array.fate()) {
-            (Awaits::Generation(_) | Awaits::Log(_), Fate::Failed) => self.slots.make_ready(index),
+            (Awaits::Generation(_) | Awaits::Log(_) | Awaits::Bits, Fate::Failed) => {
+                self.slots.make_ready(index);
+            }
             (Awaits::Generation(until), Fate::Serving) if self.array.recorded() >= until => {
                 self.slots.make_ready(index);
             }
-            (Awaits::Generation(_) | Awaits::Log(_), Fate::Serving) | (Awaits::Completions, _) => {}
+            (Awaits::Generation(_) | Awaits::Log(_) | Awaits::Bits, Fate::Serving)
+            | (Awaits::Completions, _) => {}
         }
     }
 }

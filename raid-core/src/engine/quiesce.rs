@@ -40,7 +40,8 @@ impl Engine<'_> {
     /// operation its batch of reads or writes, the writes once more in units, each of which may be
     /// found bad, and a flush; and a flush, a record and a flush on each member for the generation
     /// in flight, for one after it, and for each member that fails; and of each log what is in
-    /// flight, and a flush of each member.
+    /// flight, and a flush of each member. With a write-intent bitmap, what is in flight for it
+    /// besides: one for each member.
     ///
     /// A clean stop is a request to [mark the array
     /// clean](crate::request::Request::mark_clean), and then this.
@@ -54,7 +55,8 @@ impl Engine<'_> {
             let Some(slot) = self.slots.get(index) else { continue };
             let Occupant::Operation { stripe, .. } = &slot.occupant else { continue };
             match (stripe, stripe.awaits()) {
-                (Stripe::Planned(_), _) | (_, Awaits::Generation(_) | Awaits::Log(_)) => {
+                (Stripe::Planned(_), _)
+                | (_, Awaits::Generation(_) | Awaits::Log(_) | Awaits::Bits) => {
                     self.slots.make_ready(index);
                 }
                 (_, Awaits::Completions) => {}
@@ -97,6 +99,7 @@ impl Engine<'_> {
             Running::Quiescing
                 if self.slots.used == 0
                     && self.array.writer.in_flight().is_empty()
+                    && self.intents_in_flight().is_empty()
                     && self.array.log.in_flight().is_empty()
                     && !self.pass.is_settling() =>
             {

@@ -9,10 +9,11 @@
 
 use core::fmt;
 
+use super::bitmap::{BitmapError, BitmapGeometry, BitmapSuperblock};
 use super::bytes::SUPERBLOCK_BYTES;
 use super::fields::{
-    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, DeviceFlags, DeviceUuid, Minor, PartialParityLog,
-    Timestamp, Validity, WriteLog,
+    ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Minor,
+    PartialParityLog, Timestamp, Validity, WriteLog,
 };
 use super::ppl::PPL_HEADER_SECTORS;
 use super::roles::Roles;
@@ -81,6 +82,14 @@ pub struct NewArray {
     devices: heapless::Vec<Sectors, MEMBERS_MAX>,
     /// How much each device has for logs of partial parity.
     log_sectors: Option<u16>,
+    bitmap: Option<NewBitmap>,
+}
+
+/// Where a new array keeps its bitmap, from the superblock, and how it begins.
+#[derive(Clone, Copy, Debug)]
+struct NewBitmap {
+    offset: i32,
+    superblock: BitmapSuperblock,
 }
 
 /// Why there can be no such array. A matter for whoever asked for it.
@@ -112,6 +121,10 @@ pub enum CreateError {
         /// The least.
         min: DeviceSector,
     },
+    /// There is no redundancy, so a write-intent bitmap would be of no use.
+    BitmapOfLevel0,
+    /// A write-intent bitmap does not fit.
+    Bitmap(BitmapError),
     /// A log of partial parity is for level 5.
     LogLevel,
     /// Between superblock and data there is no room for a log of partial parity.
@@ -148,6 +161,10 @@ impl fmt::Display for CreateError {
                 "the data cannot start at sector {}: give a multiple of {}, at least {}",
                 offset.0, DATA_OFFSET_UNIT.0, min.0
             ),
+            Self::BitmapOfLevel0 => {
+                f.write_str("level 0 has no redundancy, and so no write-intent bitmap")
+            }
+            Self::Bitmap(error) => error.fmt(f),
             Self::LogLevel => f.write_str("a log of partial parity is for level 5"),
             Self::LogRoom { offset } => write!(
                 f,
@@ -207,7 +224,58 @@ impl NewArray {
         {
             return Err(CreateError::Zones { first: place, second });
         }
-        Ok(Self { blueprint, geometry, data_offset, member_size, devices, log_sectors: None })
+        Ok(Self {
+            blueprint,
+            geometry,
+            data_offset,
+            member_size,
+            devices,
+            log_sectors: None,
+            bitmap: None,
+        })
+    }
+
+    /// The same array with a write-intent bitmap, placed and sized as md's tools do.
+    ///
+    /// # Errors
+    ///
+    /// Level 0, or no room between superblock and data.
+    pub fn with_bitmap(mut self) -> Result<Self, CreateError> {
+        let sync_size = match self.blueprint.layout {
+            Layout::Raid0 => return Err(CreateError::BitmapOfLevel0),
+            Layout::Raid10(_) => self.geometry.size(),
+            Layout::Raid1 | Layout::Raid4 | Layout::Raid5(_) | Layout::Raid6(_) => self.member_size,
+        };
+        let room = self.blueprint.bitmap_room(self.member_size);
+        let room = match self.blueprint.minor {
+            Minor::V1_0 => room,
+            Minor::V1_1 | Minor::V1_2 => {
+                let start = self.blueprint.minor.position(Sectors(u64::MAX)).unwrap_or_default();
+                let end = self.data_offset.0.saturating_sub(start.0);
+                let end = end.saturating_sub(BAD_BLOCK_SECTORS.into());
+                room.min(end.saturating_sub(SUPERBLOCK_SECTORS))
+            }
+        };
+        let geometry = BitmapGeometry::for_new(sync_size, Sectors(room));
+        let geometry = geometry.map_err(CreateError::Bitmap)?;
+        let offset = match self.blueprint.minor {
+            Minor::V1_1 | Minor::V1_2 => SUPERBLOCK_SECTORS,
+            Minor::V1_0 => geometry.pages().saturating_mul(8),
+        };
+        let offset = i32::try_from(offset).unwrap_or(i32::MAX);
+        let offset = match self.blueprint.minor {
+            Minor::V1_1 | Minor::V1_2 => offset,
+            Minor::V1_0 => BEFORE_SUPERBLOCK.saturating_sub(offset),
+        };
+        let superblock = BitmapSuperblock::new(self.blueprint.array_uuid, geometry);
+        self.bitmap = Some(NewBitmap { offset, superblock });
+        Ok(self)
+    }
+
+    /// The superblock of its bitmap, if it has one.
+    #[must_use]
+    pub fn bitmap(&self) -> Option<&BitmapSuperblock> {
+        self.bitmap.as_ref().map(|bitmap| &bitmap.superblock)
     }
 
     /// The same array with a log of partial parity on each device, between superblock and data: 1 MiB
@@ -314,13 +382,16 @@ impl NewArray {
     }
 
     fn write_log(&self) -> WriteLog {
-        match (self.log_sectors, i16::try_from(SUPERBLOCK_SECTORS)) {
-            (Some(sectors), Ok(offset)) => {
+        match (self.log_sectors, i16::try_from(SUPERBLOCK_SECTORS), self.bitmap) {
+            (_, _, Some(NewBitmap { offset, .. })) => {
+                WriteLog::Bitmap { offset, kind: Bitmap::Local }
+            }
+            (Some(sectors), Ok(offset), None) => {
                 // As the kernel has it from the first start on.
                 let kind = PartialParityLog::Multiple;
                 WriteLog::PartialParity { offset, sectors, kind }
             }
-            (None, _) | (Some(_), Err(_)) => WriteLog::None,
+            (None, _, None) | (Some(_), Err(_), None) => WriteLog::None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Superblocks of devices that come into an array that exists: new ones, and members that were away.
 //!
 //! Such a superblock says of the array what the freshest does, and of its device that none of the
-//! data is valid. It gives the device no place: a record does, on all members at once.
+//! data is valid. It gives the device no place: a record does, on all members at once. Where the
+//! array has a write-intent bitmap, a copy of it has to be written to the device besides.
 
 use core::fmt;
 
@@ -28,8 +29,8 @@ pub enum JoinError {
         /// What it would have to have.
         needs: Sectors,
     },
-    /// The array keeps a write log on its members, which a device that comes in would need as well.
-    /// Not supported yet.
+    /// The array keeps a partial parity log on its members, or a journal, which a device that comes
+    /// in would need as well. Not supported yet.
     WriteLog,
 }
 
@@ -55,7 +56,7 @@ impl Superblock {
     ///
     /// # Errors
     ///
-    /// The device is too small, or the array keeps a write log.
+    /// The device is too small, or the array keeps a log.
     pub fn for_new_device(
         &self,
         number: u32,
@@ -71,7 +72,7 @@ impl Superblock {
         let minor = self.minor();
         let super_offset = minor.position(device_size).ok_or(no_room)?;
         let end = match minor {
-            Minor::V1_0 => super_offset.0.saturating_sub(self.bad_block_log.sectors.into()),
+            Minor::V1_0 => super_offset.0.saturating_sub(self.behind_the_data()),
             Minor::V1_1 | Minor::V1_2 => device_size.0,
         };
         // Not less than nothing: the device is as large as needed.
@@ -101,7 +102,7 @@ impl Superblock {
     ///
     /// # Errors
     ///
-    /// Its data area is too short, or the array keeps a write log.
+    /// Its data area is too short, or the array keeps a log.
     pub fn for_returning_device(&self, number: u32, own: &Self) -> Result<Self, JoinError> {
         self.check_write_log()?;
         let same_log =
@@ -131,26 +132,50 @@ impl Superblock {
 
     fn check_write_log(&self) -> Result<(), JoinError> {
         match self.write_log {
-            WriteLog::None | WriteLog::PartialParity { .. } => Ok(()),
-            WriteLog::Bitmap { .. } | WriteLog::Journal => Err(JoinError::WriteLog),
+            WriteLog::None | WriteLog::Bitmap { .. } | WriteLog::PartialParity { .. } => Ok(()),
+            WriteLog::Journal => Err(JoinError::WriteLog),
         }
     }
 
     /// The smallest device that can come in.
     fn least_device(&self) -> Sectors {
-        let log = self.bad_block_log.sectors.into();
+        let log = u64::from(self.bad_block_log.sectors);
         let whole = |sectors: u64| sectors.checked_next_multiple_of(FAULT_UNIT.0);
         Sectors(match self.minor() {
             Minor::V1_0 => {
-                let end = whole(self.member_size.0.saturating_add(log));
+                let end = whole(self.member_size.0.saturating_add(self.behind_the_data()));
                 end.unwrap_or(u64::MAX).saturating_add(2 * SUPERBLOCK_SECTORS)
             }
             Minor::V1_1 | Minor::V1_2 => {
                 let start = self.super_offset.0.saturating_add(SUPERBLOCK_SECTORS);
+                let start = start.max(self.bitmap_end());
                 let start = whole(start.saturating_add(log)).unwrap_or(u64::MAX);
                 start.saturating_add(self.member_size.0)
             }
         })
+    }
+
+    /// What lies between the data of 1.0 and the superblock.
+    fn behind_the_data(&self) -> u64 {
+        let log = self.bad_block_log.sectors.into();
+        match self.write_log {
+            WriteLog::Bitmap { offset, .. } => u64::from(offset.min(0).unsigned_abs()).max(log),
+            WriteLog::None | WriteLog::PartialParity { .. } | WriteLog::Journal => log,
+        }
+    }
+
+    /// Where the bitmap ends on this device, at the latest, if it lies before the data.
+    fn bitmap_end(&self) -> u64 {
+        match self.write_log {
+            WriteLog::Bitmap { offset, .. } => {
+                let start = self.super_offset.0.saturating_add_signed(offset.max(0).into());
+                let log = self.bad_block_log;
+                let log = self.super_offset.0.saturating_add_signed(log.offset.into());
+                // Whatever lies behind it here is where it may reach to.
+                if log > start { log } else { self.data_offset.0 }
+            }
+            WriteLog::None | WriteLog::PartialParity { .. } | WriteLog::Journal => 0,
+        }
     }
 
     /// Where it is on this device, or close before the data where that is too near.

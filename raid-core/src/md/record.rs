@@ -10,7 +10,7 @@ impl Superblock {
     /// Puts a record into this superblock, as written at `time`. Everything else stays as it is: a
     /// device that an earlier record called faulty stays so.
     pub fn apply(&mut self, record: &Record, time: Timestamp) {
-        let Record { events, consistency, failed, rebuilding, rebuilt_to } = record;
+        let Record { events, consistency, failed, rebuilding, rebuilt_to, by_intent } = record;
         self.events = *events;
         self.consistency = *consistency;
         self.update_time = time;
@@ -21,9 +21,9 @@ impl Superblock {
         };
         let Some(place) = place else { return };
         self.validity = if rebuilding.contains(place) {
-            let kind = match self.validity {
-                Validity::Below { kind, .. } => kind,
-                Validity::Everything | Validity::JournalTail(_) => RecoveryKind::Full,
+            let kind = match by_intent.contains(place) {
+                true => RecoveryKind::ByBitmap,
+                false => RecoveryKind::Full,
             };
             Validity::Below { valid_to: *rebuilt_to, kind }
         } else {

@@ -23,6 +23,9 @@ pub struct Record {
     pub rebuilding: MemberSet,
     /// Up to which sector of their data areas the members in `rebuilding` are valid.
     pub rebuilt_to: Sectors,
+    /// Of the members in `rebuilding`, those that are valid above that sector as well, but for chunks
+    /// whose bit is set in the write-intent bitmap.
+    pub by_intent: MemberSet,
 }
 
 /// Up to where parity and copies are known to agree with the data.

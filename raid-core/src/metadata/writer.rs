@@ -66,6 +66,8 @@ pub(crate) struct Facts {
     /// Members that are valid up to `rebuilt_to` only.
     pub(crate) rebuilding: MemberSet,
     pub(crate) rebuilt_to: Sectors,
+    /// Of these, those that lack no more than what bits cover.
+    pub(crate) by_intent: MemberSet,
     pub(crate) claims: Claims,
 }
 
@@ -231,6 +233,7 @@ impl Writer {
             failed: facts.absent,
             rebuilding: facts.rebuilding,
             rebuilt_to: facts.rebuilt_to,
+            by_intent: facts.by_intent,
         };
         let flight = Flight { record, io: Batch::of(facts.present) };
         self.enter(match (facts.claims, facts.consistency) {

@@ -78,6 +78,12 @@ impl Walk {
         if at >= self.report.end {
             return None;
         }
+        if let Front::At(_) = self.front {
+            let work = array.next_work(&self.course, at).min(self.report.end);
+            if work > at {
+                return Some((Next::Nothing, Self { front: Front::At(work), ..*self }));
+            }
+        }
         let rectangle = match (array.geometry(), self.course.kind) {
             (Geometry::Parity(geometry), _) => row_piece(geometry, at, array)?,
             (Geometry::Copies(geometry), PassKind::Recovery) => {
@@ -111,7 +117,10 @@ impl Walk {
             }
             Front::Among { member, sectors, .. } => (member, sectors),
         };
-        Some(match pieces.find(|(member, _)| *member >= from) {
+        let wanted = |(member, rectangle): &(MemberIndex, Rectangle)| {
+            *member >= from && array.is_stale(rectangle, *member)
+        };
+        Some(match pieces.find(wanted) {
             None => (Next::Nothing, Front::At(at.checked_add(sectors)?)),
             Some((member, rectangle)) => {
                 let rectangle = Rectangle { sectors, ..rectangle };

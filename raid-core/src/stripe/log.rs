@@ -1,6 +1,6 @@
 //! Log: what must be durable before the first member write is waited for: the array's dirty mark.
 
-use super::{Commit, Ending, Next, Outcome, Ports, Rewrite, Stripe, Trouble, Work};
+use super::{Commit, Ending, Intend, Next, Outcome, Ports, Rewrite, Stripe, Trouble, Work};
 use crate::array::{Array, Fate};
 use crate::host::Host;
 use crate::plan::{Operation, Plan, Sync};
@@ -23,17 +23,16 @@ impl Log {
         if plan.writes.is_empty() {
             return Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }));
         }
-        let until = match work.operation {
+        match work.operation {
             // No parity changes, and what is written is vouched for by no mark yet.
             Operation::Sync(Sync::Rebuild)
                 if plan.writes.difference(array.rebuilding()).is_empty() =>
             {
-                None
+                return Next::Enter(Commit::enter(work, plan));
             }
-            Operation::Read(_) | Operation::Write(..) | Operation::Check | Operation::Sync(_) => {
-                array.mark_dirty()
-            }
-        };
+            Operation::Read(_) | Operation::Write(..) | Operation::Check | Operation::Sync(_) => {}
+        }
+        let until = array.mark_dirty();
         // With logs of partial parity no write may do without a member whose loss could be forgotten:
         // the row would be torn, and no log would say so.
         let until = match (work.operation, array.log.room()) {
@@ -42,25 +41,31 @@ impl Log {
             | (Operation::Read(_) | Operation::Check | Operation::Sync(_), _) => until,
         };
         match until {
-            None => Next::Enter(Commit::enter(work, plan)),
+            None => Intend::enter(work, plan, array),
             Some(until) => Next::Wait(Stripe::Log(Self { work, plan, until })),
         }
     }
 
     pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, plan, until } = self;
-        match (ports.array.fate(), work.operation) {
-            // Nothing is written to a failed array; what a read brought is good all the same.
-            (Fate::Failed, Operation::Read(_) | Operation::Check) => {
-                Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }))
+        match ports.array.fate() {
+            Fate::Failed => array_failed(work, &plan),
+            Fate::Serving if ports.array.recorded() >= until => {
+                Intend::enter(work, plan, ports.array)
             }
-            (Fate::Failed, Operation::Write(..) | Operation::Sync(_)) => {
-                Next::Done(Ending::Work(work, Outcome::Failed(Trouble::ArrayFailed)))
-            }
-            (Fate::Serving, _) if ports.array.recorded() >= until => {
-                Next::Enter(Commit::enter(work, plan))
-            }
-            (Fate::Serving, _) => Next::Wait(Stripe::Log(self)),
+            Fate::Serving => Next::Wait(Stripe::Log(self)),
+        }
+    }
+}
+
+/// Nothing is written to a failed array; what a read brought is good all the same.
+pub(super) const fn array_failed(work: Work, plan: &Plan) -> Next {
+    match work.operation {
+        Operation::Read(_) | Operation::Check => {
+            Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }))
+        }
+        Operation::Write(..) | Operation::Sync(_) => {
+            Next::Done(Ending::Work(work, Outcome::Failed(Trouble::ArrayFailed)))
         }
     }
 }

@@ -4,10 +4,15 @@
 //!        lost more: plan again (each time at least one block or member more is lost)
 //!              +---------------------+
 //!              v                     |
-//!  Planned -> Gather ----> Compute --+--> (ParityLog) -> Log ------> Commit -> (Rewrite) -> Record
-//!             reads        jobs           waits for a    waits for   writes    in units     waits
-//!                                         durable entry  the dirty             and the      for a
-//!                                         in a log       mark                  bad listed   record
+//!  Planned -> Gather ----> Compute --+--> (ParityLog) -> Log ------> Intend ---> Commit ...
+//!             reads        jobs           waits for a    waits for   waits for   writes
+//!                                         durable entry  the dirty   the bits of
+//!                                         in a log       mark        its chunks
+//!
+//!                                                       ... Commit -> (Rewrite) -> Record
+//!                                                                     in units     waits
+//!                                                                     and the      for a
+//!                                                                     bad listed   record
 //! ```
 //!
 //! There is one struct for each state, holding what is valid then, and one consuming function for
@@ -19,6 +24,7 @@ mod commit;
 mod compute;
 mod flush;
 mod gather;
+mod intend;
 mod log;
 mod parity_log;
 mod planned;
@@ -31,6 +37,7 @@ pub(crate) use commit::Commit;
 pub(crate) use compute::{Call, Compute};
 pub(crate) use flush::Flush;
 pub(crate) use gather::Gather;
+pub(crate) use intend::Intend;
 pub(crate) use log::Log;
 pub(crate) use parity_log::ParityLog;
 pub(crate) use planned::Planned;
@@ -56,6 +63,7 @@ pub(crate) enum Stripe {
     Compute(Compute),
     ParityLog(ParityLog),
     Log(Log),
+    Intend(Intend),
     Commit(Commit),
     Rewrite(Rewrite),
     Record(Record),
@@ -85,6 +93,8 @@ pub(crate) enum Awaits {
     Generation(Generation),
     /// This member's log.
     Log(MemberIndex),
+    /// The bits of its chunks in the write-intent bitmap.
+    Bits,
 }
 
 /// Where a step reaches the world: the array's state, and the host under this operation's tokens.
@@ -119,6 +129,7 @@ impl Stripe {
             Self::Compute(state) => state.step(ports),
             Self::ParityLog(state) => state.step(ports),
             Self::Log(state) => state.step(ports),
+            Self::Intend(state) => state.step(ports),
             Self::Commit(state) => state.step(ports),
             Self::Rewrite(state) => state.step(ports),
             Self::Record(state) => state.step(ports),
@@ -141,7 +152,9 @@ impl Stripe {
             Self::Compute(state) => state.settle(member, completion),
             Self::Rewrite(state) => state.settle(member, completion),
             Self::ParityLog(state) => state.settle(member, completion),
-            Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
+            Self::Planned(_) | Self::Log(_) | Self::Intend(_) | Self::Record(_) => {
+                Err(Misuse::UnknownToken)
+            }
         }
     }
 
@@ -163,7 +176,9 @@ impl Stripe {
             Self::ParityLog(state) => state.memory(member, slot),
             Self::Flush(_) => Ok(None),
             Self::Compute(_) => Err(Misuse::NoDevice),
-            Self::Planned(_) | Self::Log(_) | Self::Record(_) => Err(Misuse::UnknownToken),
+            Self::Planned(_) | Self::Log(_) | Self::Intend(_) | Self::Record(_) => {
+                Err(Misuse::UnknownToken)
+            }
         }
     }
 
@@ -176,6 +191,7 @@ impl Stripe {
             Self::Compute(state) => planned(&state.plan),
             Self::ParityLog(state) => planned(&state.parts().1),
             Self::Log(state) => planned(&state.plan),
+            Self::Intend(state) => planned(&state.plan),
             Self::Commit(state) => planned(&state.plan),
             Self::Rewrite(state) => planned(&state.plan) || state.counts_on(member),
             Self::Flush(state) => state.io.names(member),
@@ -189,6 +205,7 @@ impl Stripe {
             Self::ParityLog(state) => state.awaits().map_or(Awaits::Completions, Awaits::Log),
             Self::Log(state) => Awaits::Generation(state.until),
             Self::Record(state) => Awaits::Generation(state.until),
+            Self::Intend(_) => Awaits::Bits,
             Self::Planned(_)
             | Self::Gather(_)
             | Self::Compute(_)
@@ -207,6 +224,7 @@ impl Stripe {
             Self::Compute(state) => Some(&state.work),
             Self::ParityLog(state) => Some(state.work()),
             Self::Log(state) => Some(&state.work),
+            Self::Intend(state) => Some(&state.work),
             Self::Commit(state) => Some(&state.work),
             Self::Rewrite(state) => Some(&state.work),
             Self::Record(state) => state.ending.work(),
@@ -223,6 +241,7 @@ impl Stripe {
                 parity_log::share_before(work, plan)
             }
             Self::Log(Log { work, plan, .. })
+            | Self::Intend(Intend { work, plan })
             | Self::Commit(Commit { work, plan, .. })
             | Self::Rewrite(Rewrite { work, plan, .. }) => parity_log::share(work, plan),
             Self::Planned(_) | Self::Record(_) | Self::Flush(_) | Self::Withdrawn(_) => {
@@ -234,15 +253,16 @@ impl Stripe {
     /// How far the operation is from its end. Every transition lowers it, whatever fails.
     pub(crate) fn rank(&self, array: &Array<'_>) -> Rank {
         let (losable, state, open) = match self {
-            Self::Planned(state) => (array.present().difference(state.faulted).count(), 10, 1),
-            Self::Gather(state) => (state.losable(array), 9, state.io.open()),
+            Self::Planned(state) => (array.present().difference(state.faulted).count(), 11, 1),
+            Self::Gather(state) => (state.losable(array), 10, state.io.open()),
             // From here on nothing that is lost is planned around: the state alone decides.
-            Self::Compute(state) => (0, 8, state.open()),
+            Self::Compute(state) => (0, 9, state.open()),
             Self::ParityLog(state) => {
                 let (state, open) = state.rank();
                 (0, state, open)
             }
-            Self::Log(_) => (0, 4, 1),
+            Self::Log(_) => (0, 5, 1),
+            Self::Intend(_) => (0, 4, 1),
             Self::Commit(state) => (0, 3, state.io.open()),
             Self::Rewrite(state) => (0, 2, state.open()),
             Self::Flush(state) => (0, 1, state.io.open()),

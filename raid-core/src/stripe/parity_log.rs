@@ -153,9 +153,9 @@ impl ParityLog {
     /// The order of the states, and what is left in this one.
     pub(super) const fn rank(&self) -> (u8, u32) {
         match self {
-            Self::Queued(_) => (7, 1),
-            Self::Entering(state) => (6, state.call.open()),
-            Self::Entered(_) => (5, 1),
+            Self::Queued(_) => (8, 1),
+            Self::Entering(state) => (7, state.call.open()),
+            Self::Entered(_) => (6, 1),
         }
     }
 }

@@ -2,7 +2,9 @@
 //! flight; after that it goes on to its end.
 
 use super::compute::Call;
-use super::{Commit, Compute, Ending, Flush, Gather, Log, Next, Outcome, Ports, Record, Stripe};
+use super::{
+    Commit, Compute, Ending, Flush, Gather, Intend, Log, Next, Outcome, Ports, Record, Stripe,
+};
 use super::{Trouble, Work};
 use crate::batch::{Batch, Round, Taken};
 use crate::host::{Busy, Host};
@@ -46,7 +48,9 @@ impl Stripe {
                 Some(_) => Next::Wait(Self::ParityLog(state)),
                 None => unwritten(*state.work(), &state.parts().1),
             },
-            Self::Log(Log { work, plan, .. }) => unwritten(work, &plan),
+            Self::Log(Log { work, plan, .. }) | Self::Intend(Intend { work, plan }) => {
+                unwritten(work, &plan)
+            }
             Self::Commit(Commit { work, plan, .. }) => {
                 let next = self.step(ports);
                 if let Next::Refused(Self::Commit(state), _) = &next
@@ -90,6 +94,7 @@ impl Stripe {
             | Self::Compute(_)
             | Self::ParityLog(_)
             | Self::Log(_)
+            | Self::Intend(_)
             | Self::Commit(_)
             | Self::Rewrite(_)
             | Self::Flush(_)

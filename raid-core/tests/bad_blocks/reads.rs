@@ -85,6 +85,7 @@ fn a_bad_parity_is_left_alone_by_reads_and_made_anew_by_a_write() {
         | Command::Flush { .. }
         | Command::Record { .. }
         | Command::RecordBad { .. }
+        | Command::RecordIntent { .. }
         | Command::LogParity { .. }
         | Command::SealLog { .. }
         | Command::Compute(_) => false,

@@ -75,8 +75,7 @@ fn reads(sim: &mut Sim<'_>) -> Content {
 }
 
 pub(crate) fn judge(case: &Case<'_>, survivors: &[RamDevice]) {
-    let records: Vec<_> = survivors.iter().map(|device| device.recorded).collect();
-    let found = assemble(&records);
+    let found = assemble(survivors);
     let name = &case.scenario.name;
     assert_eq!(
         (found.out, case.lost),

@@ -58,17 +58,16 @@ pub(crate) fn judge(case: &Case<'_>, survivors: Vec<RamDevice>) {
         crate::logged::judge(case, &survivors);
         return;
     }
-    let records: Vec<_> = survivors.iter().map(|device| device.recorded).collect();
-    let found = assemble(&records);
-    let back = Back { case, found, open: open(case, &found), survivors };
+    let found = assemble(&survivors);
+    let back = Back { case, open: open(case, &found), found, survivors };
     require!(
         back,
-        found.out.difference(case.lost).is_empty(),
+        back.found.out.difference(case.lost).is_empty(),
         "a member is out that was never lost"
     );
     require!(
         back,
-        case.recorded.difference(found.out).is_empty(),
+        case.recorded.difference(back.found.out).is_empty(),
         "a member is in whose loss had to be on record",
     );
     back.agreement();
@@ -133,6 +132,7 @@ impl Back<'_> {
                         format!("{} sectors at {at}", bytes.len() / 512)
                     }
                     Written::Metadata(record) => format!("{record:?}"),
+                    Written::Intent(line) => format!("{line:?}"),
                     Written::List { sectors, state } => format!("{sectors:?} {state:?}"),
                 };
                 writes += &format!("\n  member {member}: {what}: {share:?}");
@@ -188,7 +188,15 @@ impl Back<'_> {
     /// Whether the record vouches for a sector of the stripes, and knows what it says.
     fn vouched(&self, sector: usize) -> bool {
         !self.is_unknown(sector)
-            && self.case.places.vouches(self.found.freshest.consistency, sector)
+            && (self.case.places.vouches(self.found.freshest.consistency, sector)
+                || !self.is_marked(sector))
+    }
+
+    /// Whether a bit is set over a sector of the stripes, or could be if there were any.
+    fn is_marked(&self, sector: usize) -> bool {
+        let under = self.case.places.under_bits(sector);
+        let intent = self.found.intent.as_ref();
+        intent.is_none_or(|intent| under.iter().any(|sector| intent.is_set(*sector)))
     }
 
     /// Whether this was damaged behind the record's back.
@@ -211,7 +219,8 @@ impl Back<'_> {
             let trust = if lacking { Trust::ButDamaged } else { Trust::Everywhere };
             return (blueprint, trust);
         }
-        if !(lacking && self.has_parity()) {
+        // What no bit covers is in sync.
+        if !(lacking && self.has_parity() && self.found.is_marked()) {
             return (blueprint, Trust::Everywhere);
         }
         let mut lent = Lent::to(&blueprint);
@@ -286,7 +295,7 @@ impl Back<'_> {
         content
     }
 
-    /// The devices, with the freshest record on each that is in: its host sees to that before the
+    /// The devices, with the freshest record and its bitmap on each that is in: its host sees to that before the
     /// array is written, so that nobody misses two.
     fn levelled(&self) -> Vec<RamDevice> {
         let mut devices = self.survivors.clone();
@@ -294,6 +303,8 @@ impl Back<'_> {
             if !self.found.out.contains(MemberIndex(member)) {
                 device.recorded = Some(self.found.freshest);
                 device.durable = device.recorded;
+                device.intent.clone_from(&self.found.intent);
+                device.durable_intent.clone_from(&self.found.intent);
             }
         }
         devices
@@ -363,7 +374,8 @@ fn writes(command: &Command) -> bool {
         | Command::Record { .. }
         | Command::RecordBad { .. }
         | Command::LogParity { .. }
-        | Command::SealLog { .. } => true,
+        | Command::SealLog { .. }
+        | Command::RecordIntent { .. } => true,
         Command::Read { .. } | Command::Flush { .. } | Command::Compute(_) => false,
     }
 }

@@ -30,8 +30,7 @@ struct Replayed<'c> {
 }
 
 pub(crate) fn judge(case: &Case<'_>, survivors: &[RamDevice]) {
-    let records: Vec<_> = survivors.iter().map(|device| device.recorded).collect();
-    let found = assemble(&records);
+    let found = assemble(survivors);
     let all = || (0..case.scenario.blueprint.geometry.members()).map(MemberIndex);
     assert!(found.out.difference(case.lost).is_empty(), "a member is out that was never lost");
     assert!(case.recorded.difference(found.out).is_empty(), "a loss was not on record");
@@ -41,7 +40,7 @@ pub(crate) fn judge(case: &Case<'_>, survivors: &[RamDevice]) {
             continue;
         }
         let devices = survivors.to_vec();
-        if let Some(replayed) = Replayed::start(case, found, blueprint, devices) {
+        if let Some(replayed) = Replayed::start(case, found.clone(), blueprint, devices) {
             replayed.judge();
         }
     }
@@ -180,7 +179,7 @@ impl<'c> Replayed<'c> {
                     Written::Blocks { at, bytes } => {
                         format!("\n  member {member}: {} sectors at {at}", bytes.len() / 512)
                     }
-                    other @ (Written::Metadata(_) | Written::List { .. }) => {
+                    other @ (Written::Metadata(_) | Written::List { .. } | Written::Intent(_)) => {
                         format!("\n  member {member}: {other:?}")
                     }
                 };

@@ -78,8 +78,7 @@ fn listed(devices: &[RamDevice]) -> Vec<BadBlock> {
 
 pub(crate) fn judge(case: &Case<'_>, survivors: &[RamDevice]) {
     let name = &case.scenario.name;
-    let records: Vec<_> = survivors.iter().map(|device| device.recorded).collect();
-    let found = assemble(&records);
+    let found = assemble(survivors);
     assert_eq!((found.out, case.lost), (MemberSet::NONE, MemberSet::NONE), "{name}");
     let mut blueprint = found.blueprint(&case.scenario.blueprint, MemberSet::NONE);
     let mut devices = survivors.to_vec();

@@ -15,6 +15,7 @@
 mod arrays;
 mod assembly;
 mod bad_blocks;
+mod bitmap;
 mod failing;
 mod judge;
 mod ledger;

@@ -48,7 +48,7 @@ fn run(
 }
 
 /// The second row of the member that holds its parity, or its last copy.
-fn redundant(blueprint: &Blueprint) -> Damage {
+pub(crate) fn redundant(blueprint: &Blueprint) -> Damage {
     let member = match &blueprint.geometry {
         Geometry::Parity(geometry) => geometry.row(raid_core::units::StripeRow(1)).p().0,
         Geometry::Copies(geometry) => geometry.members() - 1,

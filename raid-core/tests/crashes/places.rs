@@ -60,6 +60,18 @@ impl Places {
         self.of_array[lba]
     }
 
+    /// The sectors under the bits of a write-intent bitmap that cover a sector of the stripes.
+    pub(crate) fn under_bits(&self, sector: usize) -> Vec<u64> {
+        let wide = |sector: usize| u64::try_from(sector).unwrap();
+        match self.marks {
+            Marks::OfMembers => vec![wide(sector)],
+            Marks::OfArray => {
+                let here = self.of_member.iter().filter_map(|sectors| sectors[sector]);
+                here.map(wide).collect()
+            }
+        }
+    }
+
     /// Whether a record that says this vouches for a sector of the stripes.
     pub(crate) fn vouches(&self, consistency: Consistency, sector: usize) -> bool {
         let Consistency::InSyncTo(Sectors(mark)) = consistency else { return true };

@@ -4,11 +4,12 @@ use core::hash::{Hash, Hasher};
 use std::collections::HashSet;
 use std::hash::DefaultHasher;
 
-use raid_core::engine::{PassKind, RowLog};
+use raid_core::engine::{Behind, PassKind, RowLog};
 use raid_core::host::Durability;
 use raid_core::members::MemberSet;
 use raid_core::metadata::{Consistency, Record};
 use raid_core::request::Stability;
+use raid_core::units::MemberIndex;
 use raid_sim::crash::{Cache, Crash, Share, Written};
 use raid_sim::device::RamDevice;
 use raid_sim::host::Waits;
@@ -33,6 +34,8 @@ pub(crate) enum Step {
     Flush,
     Clean,
     Pass(PassKind),
+    /// Has bits of the write-intent bitmap cleared.
+    Sweep,
     /// Goes on for so many turns.
     Turns(usize),
     /// Goes on until all is done.
@@ -118,6 +121,15 @@ pub(crate) fn crash_everywhere(scenario: &Scenario, depth: Depth, orders: u64, t
     }
 }
 
+/// Members that lack no more than marked chunks.
+fn by_intent(blueprint: &Blueprint) -> MemberSet {
+    let marked = |member: &MemberIndex| match blueprint.seats[member.index()].unwrap().behind {
+        Behind::Everything => false,
+        Behind::MarkedChunks { .. } => true,
+    };
+    blueprint.rebuilding().into_iter().filter(marked).collect()
+}
+
 struct Run<'s, 't> {
     scenario: &'s Scenario,
     depth: Depth,
@@ -151,7 +163,21 @@ impl<'s, 't> Run<'s, 't> {
         }
         for member in blueprint.rebuilding() {
             let garbage = arrays::bytes(blueprint.member_sectors, scenario.seed + 78);
-            devices[member.index()].medium.store(DATA_OFFSET, &garbage);
+            let behind = blueprint.seats[member.index()].unwrap().behind;
+            for (sector, garbage) in garbage.chunks(512).enumerate() {
+                let mut under = places.under_bits(sector).into_iter();
+                let intent = blueprint.intent.as_ref();
+                let lacked = match behind {
+                    Behind::Everything => true,
+                    Behind::MarkedChunks { .. } => {
+                        intent.is_some_and(|intent| under.any(|sector| intent.is_set(sector)))
+                    }
+                };
+                if lacked {
+                    let at = DATA_OFFSET + u64::try_from(sector).unwrap();
+                    devices[member.index()].medium.store(at, garbage);
+                }
+            }
         }
         let record = Record {
             events: blueprint.events,
@@ -159,6 +185,7 @@ impl<'s, 't> Run<'s, 't> {
             failed: blueprint.absent(),
             rebuilding: blueprint.rebuilding(),
             rebuilt_to: raid_core::units::Sectors::ZERO,
+            by_intent: by_intent(blueprint),
         };
         for device in &mut devices {
             device.recorded = Some(record);
@@ -216,6 +243,7 @@ impl<'s, 't> Run<'s, 't> {
                 }
                 Step::Flush => self.ledger.flush(sim.start(Wish::Flush).expect("taken")),
                 Step::Clean => self.ledger.mark_clean(sim.start(Wish::MarkClean).expect("taken")),
+                Step::Sweep => sim.engine.sweep_bitmap(),
                 Step::Pass(kind) => sim.engine.start_pass(kind).expect("the pass starts"),
                 Step::Turns(turns) => {
                     for _ in 0..turns {
@@ -308,6 +336,7 @@ impl<'s, 't> Run<'s, 't> {
         self.answers.hash(&mut hasher);
         for (device, cache) in survivors.iter().zip(&crash.caches) {
             device.recorded.hash(&mut hasher);
+            device.intent.hash(&mut hasher);
             device.listed.hash(&mut hasher);
             cache.unflushed().len().hash(&mut hasher);
             let sectors = usize::try_from(device.medium.sectors()).unwrap();

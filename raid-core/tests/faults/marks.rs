@@ -189,6 +189,7 @@ fn the_clean_mark_comes_after_a_flush_even_if_only_part_is_vouched_for() {
             Command::Read { .. }
             | Command::Write { .. }
             | Command::Flush { .. }
+            | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }

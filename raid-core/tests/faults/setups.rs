@@ -75,6 +75,7 @@ pub(crate) fn transfers(sim: &Sim<'_>) -> Vec<(Action, u8, u64, u64)> {
             }
             Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }

@@ -265,6 +265,7 @@ fn a_read_only_array_writes_nothing_whatever_its_metadata_says() {
                 Command::Write { .. }
                 | Command::Flush { .. }
                 | Command::Record { .. }
+                | Command::RecordIntent { .. }
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. } => false,

@@ -1,7 +1,7 @@
 //! Recovery: members that come back, or come in, get every block.
 
 use raid_core::engine::{
-    Activity, Halt, PassEnd, PassKind, PassRefusal, ReadsFrom, Seat, SeatRefusal,
+    Activity, Behind, Halt, PassEnd, PassKind, PassRefusal, ReadsFrom, Seat, SeatRefusal,
 };
 use raid_core::host::Event;
 use raid_core::io_limits::IoLimits;
@@ -84,6 +84,7 @@ fn a_new_device_takes_a_free_place_and_is_rebuilt() {
             data_offset: DeviceSector(DATA_OFFSET),
             limits: IoLimits::RELAXED,
             reads: ReadsFrom::Freely,
+            behind: Behind::Everything,
         };
         let at = |member| MemberIndex(member);
         let add = |sim: &mut Sim<'_>, member, seat| sim.engine.add_member(at(member), seat);

@@ -1,6 +1,6 @@
 //! A member taken out and replaced at once, while a pass and requests are at work.
 
-use raid_core::engine::{PassEnd, PassKind, ReadsFrom, Seat, SeatRefusal};
+use raid_core::engine::{Behind, PassEnd, PassKind, ReadsFrom, Seat, SeatRefusal};
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberState;
 use raid_core::request::Stability;
@@ -74,6 +74,7 @@ fn replace_after(blueprint: &Blueprint, kind: PassKind, turns: u64, seed: u64) {
         data_offset: DeviceSector(DATA_OFFSET),
         limits: IoLimits::RELAXED,
         reads: ReadsFrom::Freely,
+        behind: Behind::Everything,
     };
     loop {
         match sim.engine.add_member(PLACE, seat) {

@@ -1,13 +1,15 @@
 //! What is checked of each command that the engine issues.
 
 use raid_core::engine::Access;
+use raid_core::geometry::Geometry;
 use raid_core::host::{BlockState, Buffer, Command, Durability, Token};
 use raid_core::metadata::{Consistency, Record};
-use raid_core::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
+use raid_core::units::{DeviceIndex, DeviceSector, MemberIndex, MemberSector, Sectors};
 
 use super::{ArrayFailed, SimHost};
 use crate::crash::Written;
 use crate::medium::SECTOR;
+use crate::sim::DATA_OFFSET;
 
 impl SimHost {
     pub(super) fn check(&self, token: Token, command: &Command) {
@@ -38,6 +40,7 @@ impl SimHost {
                 // What is written to a member under recovery counts for nothing yet.
                 if !self.rebuilding.contains(member) {
                     self.check_dirty_mark(command);
+                    self.check_intent(command, member, at.0, sectors);
                 }
             }
             Command::Flush { .. } => {
@@ -51,6 +54,10 @@ impl SimHost {
                     "a record for a member that it calls failed"
                 );
                 self.check_record(&record);
+            }
+            Command::RecordIntent { member: named, .. } => {
+                self.check_writes(command);
+                assert_eq!(named, member, "bits for another place");
             }
             Command::RecordBad { member: named, at, sectors, state, .. } => {
                 self.check_writes(command);
@@ -90,7 +97,7 @@ impl SimHost {
                     let length = u64::try_from(bytes.len() / SECTOR).expect("fits into 64 bits");
                     (*at..at + length).contains(&sector)
                 }
-                Written::Metadata(_) | Written::List { .. } => false,
+                Written::Metadata(_) | Written::List { .. } | Written::Intent(_) => false,
             };
             let last = cache.unflushed().iter().rfind(|write| covers(&write.what));
             assert!(
@@ -125,6 +132,40 @@ impl SimHost {
                 matches!(durable, Some(Consistency::InSyncTo(_))),
                 "member {place} is not marked dirty ({durable:?}): {command:?}"
             );
+        }
+    }
+
+    /// The bits over what is written are durable on every living member. Who was lost and lacks them is
+    /// on durable record as failed.
+    fn check_intent(&self, command: &Command, member: MemberIndex, at: u64, sectors: Sectors) {
+        let start = at - DATA_OFFSET;
+        let start = match &self.geometry {
+            Geometry::Parity(_) => start,
+            Geometry::Copies(copies) => {
+                let address = copies.chunk_at(member, MemberSector(start)).expect("in the array");
+                copies.unmap(address).expect("in the array").0
+            }
+        };
+        let lacks = |device: DeviceIndex| {
+            let intent = self.devices[device.index()].durable_intent.as_ref();
+            intent.is_some_and(|intent| {
+                (start..start + sectors.0).any(|sector| !intent.is_set(sector))
+            })
+        };
+        for (place, device) in self.living() {
+            assert!(!lacks(device), "a bit is not set on member {place}: {command:?}");
+        }
+        for lost in self.noted {
+            if !self.seats[lost.index()].is_some_and(lacks) {
+                continue;
+            }
+            for (place, device) in self.living() {
+                let durable = self.devices[device.index()].durable;
+                assert!(
+                    durable.is_some_and(|record| record.failed.contains(lost)),
+                    "{lost:?} lacks a bit, and member {place} does not know that it is lost: {command:?}"
+                );
+            }
         }
     }
 
@@ -180,6 +221,7 @@ pub(super) fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> {
         Command::Flush { .. }
         | Command::Record { .. }
         | Command::RecordBad { .. }
+        | Command::RecordIntent { .. }
         | Command::LogParity { from: None, .. }
         | Command::SealLog { .. }
         | Command::Compute(_) => None,

@@ -22,6 +22,7 @@ impl SimHost {
                     (device, Written::Blocks { at: at.0, bytes })
                 }
                 Command::Record { device, record, .. } => (device, Written::Metadata(record)),
+                Command::RecordIntent { device, line, .. } => (device, Written::Intent(line)),
                 Command::RecordBad { device, at, sectors, state, .. } => {
                     let sectors = at.0..at.0 + sectors.0;
                     (device, Written::List { sectors, state })

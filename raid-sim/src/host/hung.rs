@@ -75,6 +75,7 @@ impl SimHost {
             | Command::Record { .. }
             | Command::SealLog { .. }
             | Command::RecordBad { .. }
+            | Command::RecordIntent { .. }
             | Command::Compute(_) => return Vec::new(),
         };
         let range = self.memory(from, sectors);
@@ -95,6 +96,7 @@ impl SimHost {
             Command::Write { .. }
             | Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
@@ -124,6 +126,7 @@ impl SimHost {
             Command::Write { .. }
             | Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. } => self.execute(token, &command),

@@ -1,5 +1,6 @@
 //! Devices that come into an array that lacks members.
 
+use super::bitmap::Bitmap;
 use super::{Array, Assembled, Names, Workshop, md_seat, reads_from};
 use crate::exit::Error;
 use crate::images::Image;
@@ -22,6 +23,8 @@ pub(crate) struct Newcomer {
     pub(crate) superblock: Superblock,
     /// What lies on it and does not outlive that.
     pub(crate) found: Vec<Found>,
+    /// What it lacks.
+    pub(crate) behind: engine::Behind,
 }
 
 impl Assembled {
@@ -55,7 +58,8 @@ impl Assembled {
         let superblock = self.freshest()?.for_new_device(number, uuid, image.size());
         let superblock = superblock.map_err(|error| unfit(image.path(), error))?;
         let found = crate::signatures::of(image)?;
-        Ok(Newcomer { place, superblock, found })
+        let behind = engine::Behind::Everything;
+        Ok(Newcomer { place, superblock, found, behind })
     }
 
     /// Of what lies on an image, what somebody may miss: not the superblock of a spare of this array.
@@ -100,22 +104,29 @@ impl<D: BlockDevice> Workshop<D> {
     }
 }
 
-/// Gives newcomers their places. Nothing is copied to them yet; that they are there goes on record with the next step
+/// Gives newcomers their places, and the array's bitmap as it was read at the start: nothing was written since. Nothing
+/// else is copied to them yet; that they are there goes on record with the next step
 /// of the array.
 pub(crate) fn bring_in(
     array: &mut Array<'_, Image>,
     newcomers: &[(DeviceIndex, Newcomer)],
     names: &mut Names,
+    bitmap: Option<&Bitmap>,
 ) -> Result<(), Error> {
-    for (device, Newcomer { place, superblock, .. }) in newcomers {
+    for (device, Newcomer { place, superblock, behind, .. }) in newcomers {
         let image = array.devices().get(device.index());
         let image = image.ok_or_else(|| Error::Engine(String::from("an image is missing")))?;
+        if let Some(bitmap) = bitmap {
+            // One that has no room for it is not taken.
+            bitmap.start_on(image, superblock)?;
+        }
         let seat = engine::Seat {
             device: *device,
             state: MemberState::Rebuilding { valid_to: Sectors::ZERO },
             data_offset: superblock.data_offset,
             limits: image.limits(),
             reads: reads_from(superblock.device_flags),
+            behind: *behind,
         };
         let path = image.path().to_path_buf();
         if let Some(area) = log_of(superblock, &path)? {
@@ -137,6 +148,10 @@ pub(crate) fn bring_in(
         cleared
             .and(written)
             .map_err(|source| Error::Open { image: image.path().to_path_buf(), source })?;
+        if let Some(bitmap) = bitmap {
+            let start = bitmap.start_on(image, superblock)?;
+            bitmap.write(image, start)?;
+        }
     }
     Ok(())
 }

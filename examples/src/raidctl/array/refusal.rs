@@ -95,7 +95,9 @@ pub(super) fn setup(error: SetupError) -> Error {
             "the array was not stopped cleanly and lacks a member: its blocks may come out wrong; name the member, \
              or insist with --force-dirty-degraded",
         )),
-        SetupError::Limits(_) | SetupError::DataOffset { .. } => Error::Refused(error.to_string()),
+        SetupError::Limits(_) | SetupError::DataOffset { .. } | SetupError::Intent { .. } => {
+            Error::Refused(error.to_string())
+        }
         SetupError::Seats { .. }
         | SetupError::Lane(_)
         | SetupError::DeviceTwice(_)

@@ -1,6 +1,7 @@
 //! `create`: a new array. Everything is checked before the first write.
 
 use super::print;
+use crate::array::bitmap::Bitmap;
 use crate::array::{Assembled, Names, countable, now, say_events};
 use crate::cli::{self, Absence};
 use crate::exit::Error;
@@ -40,6 +41,10 @@ pub(super) fn lay_out(arguments: &cli::Create) -> Result<(Blueprint, NewArray), 
     let mut images = open_all(paths, Purpose::Write)?;
     let sizes: Vec<_> = images.iter().map(Image::size).collect();
     let array = NewArray::new(blueprint, &sizes);
+    let array = match arguments.bitmap {
+        cli::Wanted::Yes => array.and_then(NewArray::with_bitmap),
+        cli::Wanted::No => array,
+    };
     let array = match arguments.ppl {
         cli::Wanted::Yes => array.and_then(NewArray::with_partial_parity),
         cli::Wanted::No => array,
@@ -60,6 +65,9 @@ pub(super) fn lay_out(arguments: &cli::Create) -> Result<(Blueprint, NewArray), 
     for ((image, superblock), found) in images.iter_mut().zip(&new).zip(&found) {
         let written = superblocks::make(image, superblock, found);
         written.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })?;
+        if let Some(bitmap) = array.bitmap() {
+            Bitmap::new(bitmap, blueprint.consistency)?.make(image, superblock)?;
+        }
     }
     Ok((blueprint, array))
 }
@@ -114,15 +122,11 @@ fn array_name(name: &str) -> Result<ArrayName, Error> {
 
 /// Options of which the formats are known and are not kept up yet.
 fn refuse_write_logs(arguments: &cli::Create) -> Result<(), Error> {
-    let asked = [
-        (arguments.bitmap == cli::Wanted::Yes, "--bitmap: a write-intent bitmap"),
-        (arguments.journal.is_some(), "--journal: a write journal"),
-    ];
-    match asked.into_iter().find(|(asked, _)| *asked) {
+    match &arguments.journal {
         None => Ok(()),
-        Some((_, option)) => {
-            Err(Error::Refused(format!("{option} cannot be kept up yet; create the array without")))
-        }
+        Some(_) => Err(Error::Refused(String::from(
+            "--journal: a write journal cannot be kept up yet; create the array without",
+        ))),
     }
 }
 
@@ -207,9 +211,11 @@ fn impossible(error: CreateError, paths: &[PathBuf]) -> Error {
         }
         CreateError::Shape(_)
         | CreateError::TooManyDevices { .. }
+        | CreateError::OffsetOfVersion1_0
+        | CreateError::BitmapOfLevel0
+        | CreateError::Bitmap(_)
         | CreateError::LogLevel
-        | CreateError::LogRoom { .. }
-        | CreateError::OffsetOfVersion1_0 => error.to_string(),
+        | CreateError::LogRoom { .. } => error.to_string(),
         // A kind of error that is newer than this program.
         _ => error.to_string(),
     })

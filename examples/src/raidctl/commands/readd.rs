@@ -1,13 +1,17 @@
-//! `readd`: a member that was away comes back. What it holds is not trusted: it is rebuilt as a whole.
+//! `readd`: a member that was away comes back. What it holds is trusted only where the write-intent bitmap proves that
+//! nothing was written meanwhile; else it is rebuilt as a whole.
 
-use super::rebuild;
+use super::{print, rebuild};
+use crate::array::bitmap::Bitmap;
 use crate::array::newcomers::{Newcomer, bring_in, named, unfit};
 use crate::array::{Assembled, Names, place_of, say_events};
 use crate::cli::{self, Absence};
 use crate::exit::{Error, warn};
 use crate::images::Purpose;
-use raid_core::engine::Access;
-use raid_core::md::{DeviceRole, LeftOutReason, Superblock};
+use raid_core::engine::{Access, Behind};
+use raid_core::md::{
+    BadBlocks, DeviceRole, LeftOutReason, RecoveryKind, Replacement, Superblock, Validity,
+};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::units::{DeviceIndex, MemberIndex};
 
@@ -21,7 +25,17 @@ pub(super) fn run(arguments: &cli::Readd) -> Result<(), Error> {
         warn(&format!("{} is in sync already", assembled.path(BACK).display()));
         return Ok(());
     }
-    let newcomer = newcomer(&assembled)?;
+    let bitmap = assembled.bitmap()?;
+    let newcomer = newcomer(&assembled, bitmap.as_ref())?;
+    match (newcomer.behind, &bitmap) {
+        (Behind::MarkedChunks { .. }, Some(bitmap)) => print(&format!(
+            "the bitmap tells what {} missed: something in {} of {} bytes",
+            assembled.path(BACK).display(),
+            bitmap.marked_bytes(),
+            bitmap.bytes(),
+        ))?,
+        (Behind::MarkedChunks { .. } | Behind::Everything, _) => {}
+    }
     let place = newcomer.place;
     // The array may still list it, as it does a member that was away without a record.
     let others = assembled.unnamed().difference(listed_place(&assembled)?);
@@ -29,8 +43,9 @@ pub(super) fn run(arguments: &cli::Readd) -> Result<(), Error> {
     assembled.assembly.left_out.retain(|left_out| left_out.device != BACK);
     let (mut names, consistency) = (Names::of(&assembled), assembled.assembly.consistency);
     let mut workshop = assembled.into_writable(absence, force.dirty)?;
+    let bitmap = workshop.bitmap.clone();
     let (mut array, events) = workshop.start(Access::ReadWrite, force.dirty)?;
-    bring_in(&mut array, &[(BACK, newcomer)], &mut names)?;
+    bring_in(&mut array, &[(BACK, newcomer)], &mut names, bitmap.as_ref())?;
     let who = named(MemberSet::only(place), &names);
     let rebuilt = rebuild::recover(&mut array, who, consistency, arguments.stop);
     say_events(&events, &names);
@@ -72,7 +87,7 @@ fn standing(assembled: &Assembled) -> Result<Standing, Error> {
 }
 
 /// Its superblock as a member that has everything before it.
-fn newcomer(assembled: &Assembled) -> Result<Newcomer, Error> {
+fn newcomer(assembled: &Assembled, bitmap: Option<&Bitmap>) -> Result<Newcomer, Error> {
     let name = assembled.path(BACK);
     let missing = assembled.absent();
     let Some(lowest) = missing.lowest() else {
@@ -84,12 +99,34 @@ fn newcomer(assembled: &Assembled) -> Result<Newcomer, Error> {
     let old_place = old_place.map(MemberIndex).filter(|place| missing.contains(*place));
     let number = number(assembled, own)?;
     let superblock = assembled.freshest()?.for_returning_device(number, own);
+    let behind = match (old_place, bitmap) {
+        (Some(_), Some(bitmap)) => behind(own, bitmap, assembled.assembly.events),
+        (Some(_) | None, _) => Behind::Everything,
+    };
     Ok(Newcomer {
         place: old_place.unwrap_or(lowest),
+        behind,
         superblock: superblock.map_err(|error| unfit(name, error))?,
         // What else lies on it was there when it was a member.
         found: Vec::new(),
     })
+}
+
+/// What it lacks, if it sat at this place and has everything up to its own event count.
+fn behind(own: &Superblock, bitmap: &Bitmap, events: u64) -> Behind {
+    let had_all = match own.validity {
+        Validity::Everything | Validity::Below { kind: RecoveryKind::ByBitmap, .. } => {
+            own.events <= events
+                && own.replacement == Replacement::No
+                // What is bad of it was not written to it.
+                && own.bad_block_log.entries == BadBlocks::None
+        }
+        Validity::Below { kind: RecoveryKind::Full, .. } | Validity::JournalTail(_) => false,
+    };
+    match (had_all, bitmap.tells_of(own)) {
+        (true, RecoveryKind::ByBitmap) => Behind::MarkedChunks { events: own.events },
+        (true, RecoveryKind::Full) | (false, _) => Behind::Everything,
+    }
 }
 
 fn own(assembled: &Assembled) -> Result<&Superblock, Error> {

@@ -47,8 +47,9 @@ pub(super) fn rebuild(arguments: &cli::Rebuild) -> Result<Rebuilt, Error> {
     for (image, newcomer) in images.into_iter().zip(newcomers) {
         seated.push((workshop.take(image)?, newcomer));
     }
+    let bitmap = workshop.bitmap.clone();
     let (mut array, events) = workshop.start(Access::ReadWrite, force.dirty)?;
-    bring_in(&mut array, &seated, &mut names)?;
+    bring_in(&mut array, &seated, &mut names, bitmap.as_ref())?;
     let rebuilt = recover(&mut array, named(places, &names), consistency, arguments.stop);
     say_events(&events, &names);
     rebuilt

@@ -1,24 +1,30 @@
 //! `status`: the array that the images make.
 
+use crate::array::bitmap::Bitmap;
 use crate::array::{Assembled, place_of};
 use crate::cli;
-use crate::exit::Error;
+use crate::exit::{Error, warn};
 use crate::images::Purpose;
 use crate::report::{self, Action, Member, Standing, State, Status};
 use raid_core::engine::Fate;
 use raid_core::geometry::{Geometry, Layout};
+use raid_core::intent::IntentChunk;
 use raid_core::md::{DeviceFlags, LeftOut};
 use raid_core::members::MemberState;
 use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceIndex, Sectors};
 
 pub(super) fn run(arguments: &cli::Status) -> Result<(), Error> {
-    let assembled = Assembled::open(&arguments.members.images, Purpose::Read)?;
+    let mut assembled = Assembled::open(&arguments.members.images, Purpose::Read)?;
     assembled.say_what_is_left_out();
-    report::print(&status(&assembled)?, arguments.output.format)
+    let bitmap = assembled.bitmap().unwrap_or_else(|error| {
+        warn(&error.to_string());
+        None
+    });
+    report::print(&status(&assembled, bitmap.as_ref())?, arguments.output.format)
 }
 
-fn status(assembled: &Assembled) -> Result<Status, Error> {
+fn status(assembled: &Assembled, bitmap: Option<&Bitmap>) -> Result<Status, Error> {
     let assembly = &assembled.assembly;
     let geometry = &assembly.geometry;
     let members = members(assembled);
@@ -50,7 +56,23 @@ fn status(assembled: &Assembled) -> Result<Status, Error> {
             (false, Consistency::InSyncTo(_) | Consistency::Clean) => Action::Idle,
         },
         reshape: None,
+        bitmap: bitmap.map(drawn),
     })
+}
+
+/// As many pages of memory as the kernel would use: it keeps two bytes for each bit, and no page whose bits are clear.
+fn drawn(bitmap: &Bitmap) -> report::Bitmap {
+    const PAGE_BITS: usize = 2048;
+    let pages = bitmap.chunks.chunks(PAGE_BITS);
+    let count = |pages: usize| u64::try_from(pages).unwrap_or(u64::MAX);
+    let is_set = |page: &&[IntentChunk]| page.iter().any(IntentChunk::is_set);
+    report::Bitmap {
+        chunk_bytes: bitmap.superblock.geometry.chunk_bytes(),
+        bits: bitmap.superblock.geometry.bits(),
+        bits_set: count(bitmap.chunks.iter().filter(|chunk| chunk.is_set()).count()),
+        pages: count(pages.len()),
+        pages_set: count(pages.filter(is_set).count()),
+    }
 }
 
 /// Level 1 has no chunks.
