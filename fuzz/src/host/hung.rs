@@ -28,6 +28,7 @@ impl MemoryHost {
             | Command::Read { .. }
             | Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::SealLog { .. } => Vec::new(),
             Command::Compute(_) => unreachable!("a job is not abandoned"),
@@ -56,6 +57,7 @@ impl MemoryHost {
                 Command::LogParity { .. } => self.memory_is_untouched(index),
                 Command::Flush { .. }
                 | Command::Record { .. }
+                | Command::RecordIntent { .. }
                 | Command::RecordBad { .. }
                 | Command::SealLog { .. }
                 | Command::Compute(_) => {}
@@ -88,6 +90,7 @@ impl MemoryHost {
             | Command::Record { .. }
             | Command::SealLog { .. }
             | Command::RecordBad { .. }
+            | Command::RecordIntent { .. }
             | Command::Compute(_) => return,
         };
         let expected = hung.bytes.clone();
@@ -99,7 +102,7 @@ impl MemoryHost {
     pub fn slots_in_quarantine(&self) -> Vec<u64> {
         let slots = self.lanes.len() as u64;
         let owner = |hung: &Hung| {
-            // The logs have numbers beyond all slots.
+            // The logs and the bitmap have numbers beyond all slots.
             (hung.token.to_bits() >> 40).checked_sub(1).filter(|slot| *slot < slots)
         };
         let mut slots: Vec<_> = self.abandoned.iter().filter_map(owner).collect();
@@ -115,6 +118,7 @@ impl MemoryHost {
             Command::Write { .. }
             | Command::Flush { .. }
             | Command::Record { .. }
+            | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }

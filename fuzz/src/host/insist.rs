@@ -6,7 +6,7 @@ use raid_core::engine::{Halt, PassEnd, PassKind, PassReport, StopReason};
 use raid_core::geometry::Geometry;
 use raid_core::host::{BlockState, Buffer, Command, Token};
 use raid_core::metadata::{Consistency, Record};
-use raid_core::units::{DeviceIndex, Lba, MemberIndex, Sectors};
+use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, MemberSector, Sectors};
 
 use super::state::{MemoryHost, Parking, Resting, Writing};
 use super::{SECTOR_BYTES, bytes_of};
@@ -19,8 +19,9 @@ impl MemoryHost {
         assert_eq!(Token::from_bits(token.to_bits()), token, "a token is its bits");
         assert_ne!(self.resting, Resting::Reached, "{command:?} from an engine at rest");
         match command {
-            Command::Write { device, .. } => {
+            Command::Write { device, at, sectors, .. } => {
                 self.insist_on_dirty_mark(*device);
+                self.insist_on_bits(*device, *at, *sectors);
                 assert_eq!(self.writing, Writing::Allowed, "a read-only array is not written");
                 assert_eq!(self.serving, Writing::Allowed, "a failed array is not written");
             }
@@ -33,6 +34,10 @@ impl MemoryHost {
                 assert!(!newcomer || known, "{member:?} holds nothing, says {record:?} not");
                 assert_eq!(self.writing, Writing::Allowed, "a read-only array records nothing");
                 self.insist_on_truth(record);
+            }
+            Command::RecordIntent { .. } => {
+                assert_eq!(self.writing, Writing::Allowed, "a read-only array records nothing");
+                assert_eq!(self.serving, Writing::Allowed, "nor does a failed one");
             }
             Command::RecordBad { device, at, sectors, state, .. } => {
                 assert_eq!(self.writing, Writing::Allowed, "a read-only array records nothing");
@@ -119,6 +124,28 @@ impl MemoryHost {
                 Some(Consistency::InSyncTo(Sectors(0))),
                 "member {member} is not marked dirty"
             );
+        }
+    }
+
+    /// Before a member is written, every live member has the bits over it durably.
+    fn insist_on_bits(&self, written: DeviceIndex, at: DeviceSector, sectors: Sectors) {
+        let Some(bit) = self.bit else { return };
+        let Some(member) = self.member_of(written) else { return };
+        if self.unbuilt.contains(&member) {
+            return;
+        }
+        let start = at.0 - self.data_offset.0;
+        let start = match &self.geometry {
+            Geometry::Parity(_) => start,
+            Geometry::Copies(copies) => {
+                let address = copies.chunk_at(MemberIndex(member), MemberSector(start));
+                copies.unmap(address.expect("in the array")).expect("in the array").0
+            }
+        };
+        for (other, device) in (0..).zip(&self.seats) {
+            let bits = &self.devices[device.index()].durable_bits;
+            let all = (start..start + sectors.0).all(|sector| bits.contains(&(sector / bit.0)));
+            assert!(self.absent.contains(&other) || all, "member {other} lacks a bit");
         }
     }
 
@@ -275,6 +302,7 @@ impl MemoryHost {
     /// A member holds all that it should.
     fn is_built(&mut self, member: u8) {
         self.unbuilt.remove(&member);
+        self.hollow.remove(&self.device_of(member));
         let device = &self.devices[self.device_of(member).index()];
         if device.faults_given == 0 && device.listed.is_empty() && !self.hangs(member) {
             self.injured.remove(&member);
@@ -289,6 +317,7 @@ fn range_of(command: &Command) -> Option<(DeviceIndex, std::ops::Range<u64>)> {
         }
         Command::Flush { .. }
         | Command::Record { .. }
+        | Command::RecordIntent { .. }
         | Command::RecordBad { .. }
         | Command::LogParity { .. }
         | Command::SealLog { .. }

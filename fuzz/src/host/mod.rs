@@ -73,6 +73,7 @@ impl MemoryHost {
                 let began = self.flushes.remove(&token.to_bits()).expect("it was submitted");
                 let device = &mut self.devices[device.index()];
                 device.durable = device.cached;
+                device.durable_bits.clone_from(&device.bits);
                 device.volatile.retain(|_, written| *written > began);
             }
             Command::Record { device, record, .. } => {
@@ -80,6 +81,13 @@ impl MemoryHost {
                 let before = device.cached.map_or(0, |record| record.events);
                 assert!(record.events > before, "the event count rises with every record");
                 device.cached = Some(record);
+            }
+            Command::RecordIntent { device, line, .. } => {
+                assert_eq!(line.number, 0, "so small an array has one line");
+                let places = (0..).zip(line.bits).flat_map(|(word, bits)| {
+                    (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| 64 * word + bit)
+                });
+                self.devices[device.index()].bits = places.collect();
             }
             Command::RecordBad { device, member, at, sectors, state } => {
                 // A pass lists parity that nothing is the matter with.
@@ -110,6 +118,7 @@ impl MemoryHost {
             (
                 Command::Flush { .. }
                 | Command::Record { .. }
+                | Command::RecordIntent { .. }
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
@@ -260,6 +269,7 @@ fn uses(command: &Command, request: RequestId) -> bool {
         Command::Compute(job) => return job.request() == Some(request),
         Command::Flush { .. }
         | Command::Record { .. }
+        | Command::RecordIntent { .. }
         | Command::RecordBad { .. }
         | Command::LogParity { from: None, .. }
         | Command::SealLog { .. } => return false,

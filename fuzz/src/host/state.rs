@@ -30,12 +30,26 @@ pub struct Device {
     pub(super) volatile: BTreeMap<u64, u64>,
     pub(super) cached: Option<Record>,
     pub(super) durable: Option<Record>,
+    /// Bits that are set in its write-intent bitmap, in a volatile cache,
+    pub bits: BTreeSet<u64>,
+    /// and those that a loss of power leaves.
+    pub durable_bits: BTreeSet<u64>,
 }
 
 impl Device {
     /// A device that holds zeroes.
     pub fn blank(bytes: usize) -> Self {
         Self { bytes: vec![0; bytes], ..Self::default() }
+    }
+
+    /// It comes back: what its cache held when it left is under bits, and counts for nothing.
+    pub fn come_back(&mut self) {
+        self.volatile.clear();
+    }
+
+    /// The event count of its metadata, if there is any.
+    pub fn events(&self) -> Option<u64> {
+        self.cached.map(|record| record.events)
     }
 }
 
@@ -95,6 +109,8 @@ pub enum Parking {
 #[derive(Debug)]
 pub struct MemoryHost {
     pub geometry: Geometry,
+    /// What a bit of the write-intent bitmap covers, if there is one.
+    pub bit: Option<Sectors>,
     pub data_offset: DeviceSector,
     pub devices: Vec<Device>,
     /// The device that sits at each place, or did last.
@@ -117,6 +133,8 @@ pub struct MemoryHost {
     pub absent: BTreeSet<u8>,
     /// Members that are being rebuilt.
     pub unbuilt: BTreeSet<u8>,
+    /// Devices that came in with nothing and have not been rebuilt to their end.
+    pub hollow: BTreeSet<DeviceIndex>,
     /// Of these, those that hold no record that was made since they came in.
     pub newcomers: BTreeSet<u8>,
     pub told_hung: BTreeSet<u8>,
@@ -144,6 +162,7 @@ impl MemoryHost {
         let members = geometry.members();
         Self {
             geometry,
+            bit: None,
             data_offset,
             devices,
             seats: (0..members).map(|member| DeviceIndex(members - 1 - member)).collect(),
@@ -158,6 +177,7 @@ impl MemoryHost {
             injured: BTreeSet::new(),
             absent: BTreeSet::new(),
             unbuilt: BTreeSet::new(),
+            hollow: BTreeSet::new(),
             newcomers: BTreeSet::new(),
             told_hung: BTreeSet::new(),
             compute_busy: 0,

@@ -1,13 +1,13 @@
 //! Passes, members that come and go, commands that hang, and rest.
 
 use raid_core::engine::{Activity, PassKind, PassRefusal};
-use raid_core::engine::{ReadsFrom, Refusal, Seat, SeatRefusal};
+use raid_core::engine::{Behind, ReadsFrom, Refusal, Seat, SeatRefusal};
 use raid_core::host::{Buffer, Command, Misuse};
 use raid_core::members::MemberState;
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 
 use super::campaign::{Change, Hang, Replacement};
-use super::setting::Setting;
+use super::setting::{EVENTS, Setting};
 use super::{CallerMemory, Run, Stopping};
 use crate::host::{Parking, Resting, RunningPass, Writing};
 
@@ -102,15 +102,36 @@ impl Run<'_> {
             Replacement::Same => (self.host.device_of(member), ReadsFrom::Freely),
         };
         let state = MemberState::Rebuilding { valid_to: Sectors::ZERO };
-        let seat = Seat { reads, ..setting.seat(device, state) };
+        let whole = device != another && !self.host.hollow.contains(&device);
+        let returns = whole && choice & 0x80 != 0 && self.host.bit.is_some();
+        let behind = match returns {
+            true => {
+                let events = self.host.devices[device.index()].events();
+                Behind::MarkedChunks { events: events.unwrap_or(EVENTS) }
+            }
+            false => Behind::Everything,
+        };
+        let seat = Seat { reads, behind, ..setting.seat(device, state) };
         match self.engine.add_member(MemberIndex(member), seat) {
             Ok(()) => {
                 assert!(!self.host.hangs(member), "its commands are not dead");
                 assert!(self.host.absent.remove(&member), "a member sits there");
                 if device == another {
                     self.host.devices.push(Setting::blank_device());
+                } else if returns {
+                    self.host.devices[device.index()].come_back();
                 } else {
                     self.host.devices[device.index()] = Setting::blank_device();
+                }
+                if !returns {
+                    self.host.hollow.insert(device);
+                }
+                let others = (0..members)
+                    .filter(|other| !self.host.absent.contains(other) && *other != member);
+                if let Some(other) = others.into_iter().next() {
+                    let bits = self.host.devices[self.host.device_of(other).index()].bits.clone();
+                    self.host.devices[device.index()].bits.clone_from(&bits);
+                    self.host.devices[device.index()].durable_bits = bits;
                 }
                 self.host.seats[usize::from(member)] = device;
                 self.host.unbuilt.insert(member);
@@ -125,6 +146,7 @@ impl Run<'_> {
             Err(SeatRefusal::Leaving(_)) => {
                 assert!(self.host.absent.contains(&member), "a member sits there");
             }
+            Err(SeatRefusal::Unproven) => assert!(returns),
             Err(SeatRefusal::ReadOnly) => assert_eq!(self.host.writing, Writing::Forbidden),
             Err(SeatRefusal::ArrayFailed) => assert_eq!(self.host.serving, Writing::Forbidden),
             Err(other) => panic!("{other:?} for a device like the others"),

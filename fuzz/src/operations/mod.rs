@@ -28,6 +28,7 @@ use raid_core::engine::Activity;
 use raid_core::engine::{BadBlock, Engine, Memory, Progress, RequestSlot, Slot};
 use raid_core::geometry::Geometry;
 use raid_core::host::{Completion, RequestId, Token};
+use raid_core::intent::IntentMap;
 use raid_core::units::{Lba, Sectors};
 
 use crate::content::{Content, Version};
@@ -126,9 +127,15 @@ pub fn run(campaign: &Campaign) {
     let mut host = setting.host(slots.len());
     setting.litter(&mut host);
     let mut bad_blocks = vec![BadBlock::FREE; usize::from(campaign.slots / 4 % 8)];
+    let mut chunks = setting.intent();
     let memory = Memory {
         background: background.into(),
         bad_blocks: &mut bad_blocks,
+        bitmap: chunks.as_mut().zip(setting.bit).map(|(chunks, chunk)| IntentMap {
+            chunk,
+            chunks,
+            cleared_at: setting::EVENTS,
+        }),
         ..Memory::new(&mut slots, &mut requests)
     };
     let Ok(engine) = Engine::new(&setting.setup(), memory) else { return };
@@ -176,7 +183,10 @@ impl Run<'_> {
                     self.finish(0);
                 }
             }
-            Step::Settle => self.settle(),
+            Step::Settle => {
+                self.settle();
+                self.engine.sweep_bitmap();
+            }
             Step::StartPass { kind } => self.start_pass(kind.pass()),
             Step::Change(change) => self.change(change, setting),
             Step::Trouble(trouble) => self.trouble(trouble),
@@ -263,6 +273,7 @@ impl Run<'_> {
         let slots = self.host.lanes.len();
         let members = usize::from(self.engine.geometry().members());
         let units = usize::try_from(self.engine.lane().0 / 8).expect("small");
-        slots * (2 * members + 2 * members * units) + (members + 2) * 3 * members + 1
+        let bits = self.host.bit.map_or(0, |_| members);
+        slots * (2 * members + 2 * members * units) + (members + 2) * 3 * members + 1 + bits
     }
 }

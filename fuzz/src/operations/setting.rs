@@ -1,12 +1,15 @@
 //! The array as it is found.
 
 use raid_core::engine::PassKind;
-use raid_core::engine::{Access, Dirty, ReadsFrom, RowLog, Seat, Setup};
+use raid_core::engine::{Access, Behind, Dirty, ReadsFrom, RowLog, Seat, Setup};
 use raid_core::geometry::Geometry;
+use raid_core::intent::IntentChunk;
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberState;
 use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceIndex, DeviceSector, Lba, Sectors, StripeRow};
+
+use std::collections::BTreeSet;
 
 use super::campaign::{Campaign, Start, Transfer};
 use crate::content::Unwritten;
@@ -15,6 +18,8 @@ use crate::host::{Device, MemoryHost, Writing};
 pub const CHUNK: Sectors = Sectors(16);
 pub const MEMBER_SIZE: Sectors = Sectors(64);
 const DATA_OFFSET: DeviceSector = DeviceSector(8);
+/// The event count that the array is found with.
+pub const EVENTS: u64 = 7;
 
 pub struct Setting {
     pub geometry: Geometry,
@@ -23,6 +28,8 @@ pub struct Setting {
     pub lane: Sectors,
     pub access: Access,
     pub transfer_max: Sectors,
+    /// What a bit of the write-intent bitmap covers, if there is one.
+    pub bit: Option<Sectors>,
     pub log: RowLog,
 }
 
@@ -35,6 +42,11 @@ impl Setting {
             consistency: Consistency::Clean,
             lane: Sectors(8 * (u64::from(campaign.lane_units % 4) + 1)),
             access: Access::ReadWrite,
+            bit: match campaign.requests / 6 % 8 {
+                1 if geometry.redundancy() > 0 => Some(Sectors(8)),
+                2 if geometry.redundancy() > 0 => Some(Sectors(40)),
+                _ => None,
+            },
             log: match &geometry {
                 Geometry::Parity(rows)
                     if rows.parity() == 1 && campaign.lane_units / 4 % 2 == 1 =>
@@ -90,6 +102,7 @@ impl Setting {
             data_offset: DATA_OFFSET,
             limits: IoLimits { transfer_max: self.transfer_max, ..IoLimits::RELAXED },
             reads: ReadsFrom::Freely,
+            behind: Behind::Everything,
         }
     }
 
@@ -102,12 +115,26 @@ impl Setting {
             geometry: self.geometry,
             seats: &self.seats,
             consistency: self.consistency,
-            events: 7,
+            events: EVENTS,
             lane: self.lane,
             access: self.access,
             dirty: Dirty::Refuse,
             log: self.log,
         }
+    }
+
+    /// The write-intent bitmap at the start: set where parity or copies may not agree.
+    pub fn intent(&self) -> Option<Vec<IntentChunk>> {
+        let covered = match &self.geometry {
+            Geometry::Parity(_) => MEMBER_SIZE,
+            Geometry::Copies(copies) => copies.size(),
+        };
+        let count = usize::try_from(covered.0.div_ceil(self.bit?.0)).expect("small");
+        let chunk = match self.consistency {
+            Consistency::Clean => IntentChunk::CLEAR,
+            Consistency::InSyncTo(_) => IntentChunk::SET,
+        };
+        Some(vec![chunk; count])
     }
 
     pub fn unwritten(&self) -> Unwritten {
@@ -180,6 +207,7 @@ impl Setting {
                 Some(Seat { device, .. }) => {
                     host.seats[usize::from(member)] = *device;
                     host.unbuilt.insert(member);
+                    host.hollow.insert(*device);
                     host.injured.insert(member);
                 }
             }
@@ -189,6 +217,14 @@ impl Setting {
             Access::ReadWrite => Writing::Allowed,
         };
         host.unsynced_from = self.unsynced_from(&host);
+        host.bit = self.bit;
+        let set = self.intent().into_iter().flatten().zip(0..);
+        let set: BTreeSet<u64> =
+            set.filter(|(chunk, _)| chunk.is_set()).map(|(_, bit)| bit).collect();
+        for device in &mut host.devices {
+            device.bits.clone_from(&set);
+            device.durable_bits.clone_from(&set);
+        }
         host
     }
 }
