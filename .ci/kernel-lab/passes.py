@@ -28,6 +28,16 @@ FROM_KERNEL = {
     "kernel-recovering-r1": ("recovering", 1, 2),
     "kernel-recovering-r5": ("recovering", 5, 4),
     "kernel-recovering-r6": ("recovering", 6, 5),
+    "kernel-away-r1": ("away", 1, 2),
+    "kernel-away-r4": ("away", 4, 3),
+    "kernel-away-r5": ("away", 5, 4),
+    "kernel-away-r6": ("away", 6, 5),
+    "kernel-away-r10": ("away", 10, 4),
+    "kernel-readd-r1": ("readd", 1, 2),
+    "kernel-readd-r5": ("readd", 5, 4),
+    "kernel-readd-r10": ("readd", 10, 4),
+    "kernel-marked-r1": ("marked", 1, 2),
+    "kernel-marked-r5": ("marked", 5, 4),
     "kernel-silent-r6": ("silent", 6, 5),
     "kernel-dirty-r1": ("dirty", 1, 2),
     "kernel-dirty-r5": ("dirty", 5, 4),
@@ -46,6 +56,11 @@ FROM_RAIDCTL = {
     "rebuilt-r10-f2": ("rebuilt", "--level 10 --layout f2 --chunk 16K", 3, [2]),
     "rebuilt-r10-o2": ("rebuilt", "--level 10 --layout o2 --chunk 16K", 4, [0]),
     "readded-r5": ("readded", "--level 5 --chunk 16K", 3, [1]),
+    "marked-r1": ("readd", "--level 1 --bitmap", 2, [1]),
+    "marked-r4-v11": ("readd", "--level 4 --metadata 1.1 --chunk 16K --bitmap", 3, [2]),
+    "marked-r5-v10": ("readd", "--level 5 --metadata 1.0 --chunk 16K --bitmap", 4, [1]),
+    "marked-r6": ("readd", "--level 6 --chunk 16K --bitmap", 5, [0]),
+    "marked-r10": ("readd", "--level 10 --chunk 16K --bitmap", 4, [3]),
     "parked-r1": ("parked", "--level 1", 2, [1]),
     "parked-r5": ("parked", "--level 5 --chunk 16K", 4, [1]),
     "parked-r6-two": ("parked", "--level 6 --chunk 16K", 5, [1, 4]),
@@ -67,7 +82,7 @@ def places():
 
 def prepare(work):
     script = (Path(__file__).parent / "passes.guest.sh").read_text()
-    rows = sorted(places(), key=lambda row: row[1] == "dirty")  # those are still up when the power goes
+    rows = sorted(places(), key=lambda row: row[1] in ("dirty", "marked"))  # those are still up when the power goes
     for name, kind, level, first, members in rows:
         script += f"leave {kind} {name} {level} {first} {SECTORS} {members}\n"
     script += "sync; power_cut\n"
@@ -124,6 +139,20 @@ def after_kernel(raidctl, name, kind, images, left):
             wanted = {"mismatch_sectors": 8, "repaired_sectors": 8, "located": [{"member": 1, "sector": 69 * 8}]}
             if found != wanted:
                 raise Failure(f"{name}: {found}")
+        case "away":
+            said = run(raidctl, "readd", images[-1], *images[:-1]).decode()
+            told = re.match(r"the bitmap tells what .* missed: something in (\d+) of (\d+) bytes", said)
+            if told is None or int(told[1]) * 2 > int(told[2]):
+                raise Failure(f"{name}: {said.strip()}")
+        case "readd":
+            run(raidctl, "write", "--degraded", "--offset", "700001", *images[:-1], stdin=random.Random(name).randbytes(150_000))
+            return images, hashlib.md5(run(raidctl, "read", *images[:-1])).hexdigest()
+        case "marked":
+            if not json.loads(run(raidctl, "status", "--json", *images))["dirty"]:
+                raise Failure(f"{name}: not dirty")
+            said = run(raidctl, "resync", *images).decode()
+            if not re.match(r"resynced: parity or copies of 8 sectors", said):
+                raise Failure(f"{name}: {said.strip()}")
         case "dirty":
             if not json.loads(run(raidctl, "status", "--json", *images))["dirty"]:
                 raise Failure(f"{name}: not dirty")
@@ -158,13 +187,15 @@ def by_raidctl(raidctl, name, directory):
         case "readded":
             new = [images[lost[0]]]
             run(raidctl, "readd", *new, *present)
+        case "readd":
+            new = [images[lost[0]]]
         case "parked":
             run(raidctl, "rebuild", *options, "--stop-after", "1M", *present)
             action = json.loads(run(raidctl, "status", "--json", *present, *new))["action"]
             if action != "recovery":
                 raise Failure(f"{name}: {action}, not parked")
     images = [*present, *new]
-    if kind != "parked":
+    if kind not in ("parked", "readd"):
         whole(raidctl, images, name)
     return images, hashlib.md5(model).hexdigest()
 
@@ -201,9 +232,10 @@ def work_all(raidctl, work, log):
                 continue
             for image in images:
                 disk.write(image.read_bytes())
-            parked = FROM_RAIDCTL[name][3] if FROM_RAIDCTL.get(name, [""])[0] == "parked" else []
-            expected[name] = {"md5": digest, "degraded": len(parked), "from": positions(raidctl, images)}
-            script += f"judge {name} {level} {first} {SECTORS} {len(images)}\n"
+            how, lost = (kind, [0]) if kind else (FROM_RAIDCTL[name][0], FROM_RAIDCTL[name][3])
+            missing = len(lost) if how in ("parked", "readd") else 0
+            expected[name] = {"md5": digest, "degraded": missing, "from": positions(raidctl, images)}
+            script += f"{'readd' if how == 'readd' else 'judge'} {name} {level} {first} {SECTORS} {len(images)}\n"
             first += SECTORS * len(images)
         disk.truncate(max(first * SECTOR, 1 << 20))
     (work / "passes-2.sh").write_text(script)
