@@ -266,9 +266,9 @@ fn a_crash_in_a_recovery_of_an_array_with_logs_leaves_what_no_write_touched() {
     let mut tally = Tally::default();
     for (array, blueprint) in logged() {
         let row = arrays::width(&blueprint);
-        for member in (0..blueprint.geometry.members()).map(MemberIndex) {
+        for member in [MemberIndex(0), MemberIndex(2)] {
             let blueprint = arrays::rebuilding(blueprint.clone(), member);
-            for (turns, seed) in [2, 12, 30].into_iter().zip(600..) {
+            for (turns, seed) in [2, 20].into_iter().zip(600..) {
                 let write = |at, sectors| [Write(at, sectors), Turns(turns)];
                 let recovery = [Pass(PassKind::Recovery), Turns(turns)];
                 let writes = [write(2, 3), write(row - 2, 5), write(2 * row, row)].concat();
