@@ -150,13 +150,13 @@ pub(super) fn finish<H: Host>(
         }
     };
     let ending = Ending::Work(work, outcome);
-    let void = ports.array.absent().union(ports.array.rebuilding());
+    let void = ports.array.absent().union(ports.array.rebuilding()).union(ports.array.bad(&now));
     match (work.operation, outcome) {
         (Operation::Write(_, Durability::Durable), Outcome::Done { .. })
             if !now.covered().intersection(void).is_empty() && !now.parity().is_empty() =>
         {
             // A block without a member of its own, or on one that the record does not vouch for up
-            // to there, is in the whole row, which is durable where a flush has been.
+            // to there, or that is bad, is in the whole row, which is durable where a flush has been.
             Next::Enter(Flush::enter(ending, ports.array))
         }
         (Operation::Read(_) | Operation::Check | Operation::Write(..) | Operation::Sync(_), _) => {

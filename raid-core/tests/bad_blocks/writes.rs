@@ -1,13 +1,16 @@
 //! Writes that a medium does not take, and writes to what is bad.
 
-use raid_core::engine::Fate;
+use raid_core::engine::{Dirty, Fate};
 use raid_core::geometry::{Layout, Raid5Layout, Spread};
 use raid_core::host::{BlockState, Command, Durability, Event, Failure, Fault};
 use raid_core::members::MemberSet;
+use raid_core::metadata::Consistency;
+use raid_core::request::Stability;
 use raid_core::units::{Lba, MemberIndex, Sectors};
+use raid_sim::crash::{Cache, Share};
 use raid_sim::host::Entry;
 use raid_sim::rules::{Action, Rule};
-use raid_sim::sim::{DATA_OFFSET, Lent, Sim};
+use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim, Wish};
 
 use crate::arrays::{self, CHUNK, ROWS, UNIT};
 
@@ -241,4 +244,37 @@ fn a_block_that_a_read_cannot_mend_is_listed_and_the_read_is_served() {
         let mended = |event| matches!(event, Event::BlockRewritten { .. });
         assert!(!sim.host.events().any(mended));
     }
+}
+
+/// What is to be durable at once and finds its block bad is in the whole row.
+#[test]
+fn a_durable_write_to_a_block_that_turns_out_bad_outlasts_all_caches() {
+    let blueprint = arrays::raid5();
+    let before = arrays::content(&blueprint, 1);
+    let mut devices = blueprint.devices(&before);
+    devices[1].rules.push(takes_no_write(0));
+    for device in &mut devices {
+        device.cache = Some(Cache::over(device));
+    }
+    let mut lent = Lent::to(&blueprint);
+    let mut sim = Sim::made(&blueprint, &mut lent, devices);
+    let beside = Wish::Write { at: 0, bytes: vec![0x55; 4096], stability: Stability::Stable };
+    assert!(sim.request(beside).result.is_ok());
+    let bytes = vec![0x66; 4096];
+    sim.start_durable(CHUNK, bytes.clone()).unwrap();
+    sim.run();
+    assert!(sim.host.answers[1].result.is_ok());
+    assert_eq!(arrays::listed(&sim), [(1, 0, UNIT)]);
+    let devices = sim.host.crash().leave(|_| Share::Nothing);
+    // The row is known to be whole, so its parity may be insisted on.
+    let after = Blueprint {
+        consistency: Consistency::InSyncTo(Sectors(0)),
+        dirty: Dirty::Force,
+        events: sim.engine.events(),
+        ..blueprint.clone()
+    };
+    let mut lent = Lent::to(&after);
+    let mut again = Sim::made(&after, &mut lent, devices);
+    let read = Wish::Read { at: CHUNK, sectors: UNIT, stability: Stability::Stable };
+    assert!(again.request(read).memory == bytes);
 }
