@@ -49,6 +49,8 @@ pub(crate) struct Array<'m> {
     mark: Mark,
     /// The generation that says of members that they were rebuilt to their end.
     rebuilt: Option<Generation>,
+    /// The first generation after the end of a resync.
+    resynced: Option<Generation>,
     pub(crate) writer: Writer,
     /// The write-intent bitmap, if there is one.
     pub(crate) intent: Option<Intent<'m>>,
@@ -145,6 +147,7 @@ impl<'m> Array<'m> {
             vouched,
             mark: Mark::Clean,
             rebuilt: None,
+            resynced: None,
             writer: Writer::new(setup.events),
             intent,
             log,
@@ -484,8 +487,15 @@ impl<'m> Array<'m> {
         self.unrecorded()
     }
 
-    pub(crate) const fn vouched(&self) -> Consistency {
-        self.vouched
+    /// Up to where parity and copies are known to agree with the data, once what made them agree is
+    /// durable: a generation ends with a flush of all members.
+    pub(crate) fn durably_vouched(&self) -> Consistency {
+        match self.resynced {
+            Some(generation) if self.writer.recorded() < generation => {
+                Consistency::InSyncTo(Sectors::ZERO)
+            }
+            Some(_) | None => self.vouched,
+        }
     }
 
     pub(crate) const fn recorded(&self) -> Generation {

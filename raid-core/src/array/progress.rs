@@ -197,6 +197,8 @@ impl Array<'_> {
     /// Parity and copies agree with the data everywhere. The generation that says so.
     pub(crate) fn resync_finished(&mut self) -> Generation {
         self.vouched = Consistency::Clean;
-        self.writer.want()
+        let generation = self.writer.want();
+        self.resynced = Some(generation);
+        generation
     }
 }

@@ -32,7 +32,7 @@ impl Engine<'_> {
     }
 
     fn step_log(&mut self, host: &mut impl Host) -> Stepped {
-        match self.array.log.step(self.array.vouched(), self.array.present()) {
+        match self.array.log.step(self.array.durably_vouched(), self.array.present()) {
             LogStep::Nothing => Stepped::Nothing,
             LogStep::Moved => Stepped::Moved,
             LogStep::Offer(member, epoch, task) => {

@@ -18,7 +18,7 @@ use raid_sim::{log, reference};
 use crate::arrays::{self, CHUNK};
 use crate::assembly::{Assembled, assemble};
 use crate::judge::Case;
-use crate::scenario::{Depth, Scenario, Step, Tally, crash_everywhere, is_long};
+use crate::scenario::{Damage, Depth, Scenario, Step, Tally, crash_everywhere, is_long};
 use crate::writes::scripts;
 
 /// An array that came back after a crash, its logs replayed.
@@ -306,4 +306,22 @@ fn a_member_fails_at_every_command_of_logged_writes_and_then_everything_stops() 
         }
     }
     tally.report("a failing member of logged writes", 5_000);
+}
+
+/// A log that is in use says that parity agrees, so what made it agree is durable before.
+#[test]
+fn a_crash_where_the_logs_come_into_use_leaves_what_the_resync_vouches_for() {
+    use Step::{Pass, Settle, Turns, Write};
+    let mut tally = Tally::default();
+    let (array, blueprint) = logged().swap_remove(0);
+    let blueprint = Blueprint { consistency: Consistency::InSyncTo(Sectors::ZERO), ..blueprint };
+    let row = arrays::width(&blueprint);
+    for turns in (0..120).step_by(if is_long() { 1 } else { 3 }) {
+        let steps = vec![Pass(PassKind::Resync), Turns(turns), Write(2 * row, 2), Settle];
+        let name = format!("{array}, a write {turns} turns after its resync");
+        let damage = vec![Damage { member: 0, at: 0, sectors: CHUNK }];
+        let scenario = Scenario { damage, ..scenario(name, blueprint.clone(), steps, 700) };
+        crash_everywhere(&scenario, Depth::FEW, 3, &mut tally);
+    }
+    tally.report("logs that come into use", 1_000);
 }
