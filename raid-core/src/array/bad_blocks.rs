@@ -150,11 +150,7 @@ impl<'m> BadBlocks<'m> {
         }
         let BadBlock { member, .. } = range;
         let (start, end) = (range.at.0, range.end());
-        let around = self.next_from(member, start).copied();
-        let split = around.filter(|other| other.at.0 < start && end < other.end());
-        if split.is_some() && self.count >= self.memory.len() {
-            return Err(Full);
-        }
+        let split = self.split_by(range)?;
         self.keep(|other| {
             if other.member != member || other.end() <= start || end <= other.at.0 {
                 Some(other)
@@ -168,6 +164,16 @@ impl<'m> BadBlocks<'m> {
             Some(other) => self.insert(BadBlock::between(member, end, other.end())),
             None => Ok(()),
         }
+    }
+
+    /// The range, if any, of which two are left without this one.
+    ///
+    /// # Errors
+    /// There is no room for that.
+    pub(crate) fn split_by(&self, range: BadBlock) -> Result<Option<BadBlock>, Full> {
+        let around = self.next_from(range.member, range.at.0).copied();
+        let split = around.filter(|other| other.at < range.at && range.end() < other.end());
+        if split.is_some() && self.count >= self.memory.len() { Err(Full) } else { Ok(split) }
     }
 
     /// Forgets the ranges of a member.

@@ -134,14 +134,21 @@ impl Rewrite {
         if stopped {
             return self.next_member(ports);
         }
-        if let Doing::List(BlockState::Bad) = self.doing {
-            let Some(range) = self.range(ports).filter(|_| ports.array.bad_blocks.has_memory())
-            else {
-                return self.unlisted(ports);
-            };
-            if ports.array.bad_blocks.health(range) == Health::Bad {
+        let range = self.range(ports).filter(|_| ports.array.bad_blocks.has_memory());
+        match (self.doing, range) {
+            (Doing::List(BlockState::Bad), None) => return self.unlisted(ports),
+            // What cannot come off the list stays on record, and still counts as bad.
+            (Doing::List(BlockState::Good), Some(range))
+                if ports.array.bad_blocks.split_by(range).is_err() =>
+            {
+                return self.next_unit(ports);
+            }
+            (Doing::List(BlockState::Bad), Some(range))
+                if ports.array.bad_blocks.health(range) == Health::Bad =>
+            {
                 return self.counted(ports);
             }
+            (Doing::List(BlockState::Bad | BlockState::Good) | Doing::Write, _) => {}
         }
         let command = self.command(ports);
         match ports.submit(self.member, command) {

@@ -278,3 +278,25 @@ fn a_durable_write_to_a_block_that_turns_out_bad_outlasts_all_caches() {
     let read = Wish::Read { at: CHUNK, sectors: UNIT, stability: Stability::Stable };
     assert!(again.request(read).memory == bytes);
 }
+
+/// What the record calls good the engine must not go on calling bad: it would not put it on record
+/// again when it is.
+#[test]
+fn a_block_that_cannot_come_off_a_full_list_stays_on_record() {
+    let blueprint = Blueprint { bad_blocks: 1, ..arrays::raid5() };
+    let content = arrays::content(&blueprint, 1);
+    let mut devices = blueprint.devices(&content);
+    arrays::list(&mut devices[1], 0, CHUNK);
+    let mut lent = Lent::to(&blueprint);
+    let mut sim = Sim::made(&blueprint, &mut lent, devices);
+    // Inside of the range: what is left would be two.
+    let at = CHUNK + UNIT;
+    assert!(sim.request(arrays::write(&content, at, UNIT)).result.is_ok());
+    sim.host.devices[1].rules.push(takes_no_write(UNIT));
+    let after = arrays::content(&blueprint, 2);
+    assert!(sim.request(arrays::write(&after, at, UNIT)).result.is_ok());
+    let mut wanted = content;
+    arrays::overlay(&mut wanted, &after, at, UNIT);
+    let more = Blueprint { bad_blocks: 8, ..blueprint };
+    assert_eq!(arrays::lost_after_restart(&more, &sim.host.devices, &wanted), []);
+}
