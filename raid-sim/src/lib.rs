@@ -26,6 +26,7 @@
 
 extern crate alloc;
 
+pub mod blueprint;
 pub mod crash;
 pub mod device;
 pub mod host;
