@@ -66,12 +66,21 @@ pub(crate) struct Full;
 pub(crate) struct BadBlocks<'m> {
     memory: &'m mut [BadBlock],
     count: usize,
+    on_record: OnRecord,
+}
+
+/// Which of the ranges are on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum OnRecord {
+    All,
+    /// Of some the record says that they are good: they could not come off the list.
+    NotAll,
 }
 
 impl<'m> BadBlocks<'m> {
     /// The ranges in this memory, and room for as many as there are free entries.
     pub(super) fn load(memory: &'m mut [BadBlock], block: Sectors) -> Self {
-        let mut list = Self { memory, count: 0 };
+        let mut list = Self { memory, count: 0, on_record: OnRecord::All };
         for from in 0..list.memory.len() {
             let Some(entry) = list.memory.get_mut(from) else { break };
             let range = core::mem::replace(entry, BadBlock::FREE);
@@ -98,6 +107,19 @@ impl<'m> BadBlocks<'m> {
         let before = |range: &BadBlock| (range.member, range.end()) <= (member, start);
         let range = ranges.get(ranges.partition_point(before))?;
         (range.member == member).then_some(range)
+    }
+
+    /// Whether a range is bad, and certainly on record as that.
+    pub(crate) fn has_on_record(&self, range: BadBlock) -> bool {
+        match self.on_record {
+            OnRecord::All => self.health(range) == Health::Bad,
+            OnRecord::NotAll => false,
+        }
+    }
+
+    /// The record calls a range good that could not come off the list.
+    pub(crate) const fn differ_from_record(&mut self) {
+        self.on_record = OnRecord::NotAll;
     }
 
     pub(crate) fn health(&self, range: BadBlock) -> Health {

@@ -144,7 +144,7 @@ impl Rewrite {
                 return self.next_unit(ports);
             }
             (Doing::List(BlockState::Bad), Some(range))
-                if ports.array.bad_blocks.health(range) == Health::Bad =>
+                if ports.array.bad_blocks.has_on_record(range) =>
             {
                 return self.counted(ports);
             }
@@ -189,8 +189,10 @@ impl Rewrite {
                 Err(_) => self.unlisted(ports),
             },
             (Doing::List(BlockState::Good), ..) => {
-                if bad_blocks.clear(range).is_ok() {
-                    self.note(BlockState::Good, ports);
+                match bad_blocks.clear(range) {
+                    Ok(()) => self.note(BlockState::Good, ports),
+                    // The list was filled meanwhile.
+                    Err(_) => bad_blocks.differ_from_record(),
                 }
                 self.next_unit(ports)
             }

@@ -19,7 +19,7 @@ fn ended(sim: &Sim<'_>) -> usize {
     sim.host.events().filter(|event| matches!(event, Event::PassEnded { .. })).count()
 }
 
-/// B44: a recovery whose only source had a bad sector began again, and again.
+/// A recovery whose only source had a bad sector began again, and again.
 #[test]
 fn a_recovery_over_blocks_that_cannot_be_read_lists_what_it_cannot_make_and_ends_once() {
     for (layout, members) in arrays::layouts() {

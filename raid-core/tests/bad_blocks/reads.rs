@@ -68,7 +68,7 @@ fn a_check_counts_a_bad_block_as_not_compared_and_a_repair_mends_it() {
     }
 }
 
-/// B45: a parity that could not be read was read over and over.
+/// A parity that could not be read was read over and over.
 #[test]
 fn a_bad_parity_is_left_alone_by_reads_and_made_anew_by_a_write() {
     let blueprint = arrays::raid5();

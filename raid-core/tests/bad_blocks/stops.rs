@@ -12,7 +12,7 @@ fn at_rest(sim: &Sim<'_>) -> bool {
     sim.host.events().any(|event| event == Event::Quiesced)
 }
 
-/// B16: a stop with a bad block that was not on record yet went round for ever.
+/// A stop with a bad block that was not on record yet went round for ever.
 #[test]
 fn a_stop_while_a_block_is_being_listed_comes_to_an_end() {
     for (layout, members) in arrays::layouts() {

@@ -9,6 +9,7 @@ use raid_core::request::Stability;
 use raid_core::units::{Lba, MemberIndex, Sectors};
 use raid_sim::crash::{Cache, Share};
 use raid_sim::host::Entry;
+use raid_sim::order::{Order, Random};
 use raid_sim::rules::{Action, Rule};
 use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim, Wish};
 
@@ -18,7 +19,7 @@ fn takes_no_write(at: u64) -> Rule {
     Rule::on(&[Action::Write], Fault::Media).at(DATA_OFFSET + at..DATA_OFFSET + at + 1)
 }
 
-/// B43: one bad 4 KiB marked everything that the same command wrote.
+/// One bad 4 KiB marked everything that the same command wrote.
 #[test]
 fn a_unit_that_takes_no_write_is_listed_alone_and_costs_nothing() {
     for (layout, members) in arrays::layouts() {
@@ -299,4 +300,38 @@ fn a_block_that_cannot_come_off_a_full_list_stays_on_record() {
     arrays::overlay(&mut wanted, &after, at, UNIT);
     let more = Blueprint { bad_blocks: 8, ..blueprint };
     assert_eq!(arrays::lost_after_restart(&more, &sim.host.devices, &wanted), []);
+}
+
+/// The same, where the list is filled while the record is on its way.
+#[test]
+fn a_block_that_cannot_come_off_a_list_that_was_just_filled_goes_on_record_again() {
+    let mut filled = 0;
+    for seed in 0..200 {
+        let blueprint = Blueprint { bad_blocks: 2, ..arrays::raid5() };
+        let mut wanted = arrays::content(&blueprint, 1);
+        let mut devices = blueprint.devices(&wanted);
+        arrays::list(&mut devices[1], 0, CHUNK);
+        let other_row = (ROWS - 1) * CHUNK;
+        devices[2].rules.push(takes_no_write(other_row));
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, devices);
+        sim.order = Order::Random(Random::new(seed));
+        let at = CHUNK + UNIT;
+        sim.start(arrays::write(&wanted, at, UNIT)).unwrap();
+        let last_row = blueprint.geometry.size().0 * (ROWS - 1) / ROWS;
+        sim.start(arrays::write(&wanted, last_row, 2 * CHUNK)).unwrap();
+        sim.run();
+        if !sim.host.lost().is_empty() {
+            // The list was full before the other block came.
+            continue;
+        }
+        filled += 1;
+        sim.host.devices[1].rules.push(takes_no_write(UNIT));
+        let after = arrays::content(&blueprint, 2);
+        assert!(sim.request(arrays::write(&after, at, UNIT)).result.is_ok());
+        arrays::overlay(&mut wanted, &after, at, UNIT);
+        let more = Blueprint { bad_blocks: 8, ..blueprint };
+        assert_eq!(arrays::lost_after_restart(&more, &sim.host.devices, &wanted), [], "{seed}");
+    }
+    assert!(filled > 0);
 }

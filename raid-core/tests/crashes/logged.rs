@@ -229,7 +229,7 @@ fn scenario(name: String, blueprint: Blueprint, steps: Vec<Step>, seed: u64) -> 
     Scenario { name, blueprint, damage: Vec::new(), steps, rules: Vec::new(), seed }
 }
 
-/// B37: the write hole. Every subset of what a crash leaves, and then every member lost.
+/// The write hole. Every subset of what a crash leaves, and then every member lost.
 #[test]
 fn a_crash_and_the_loss_of_any_member_leave_what_no_write_touched() {
     let mut tally = Tally::default();
@@ -242,7 +242,7 @@ fn a_crash_and_the_loss_of_any_member_leave_what_no_write_touched() {
     tally.report("writes with logs", 10_000);
 }
 
-/// B37 as well: the member was lost long before.
+/// The same, where the member was lost long before.
 #[test]
 fn a_crash_of_a_degraded_array_leaves_what_no_write_touched() {
     let mut tally = Tally::default();
