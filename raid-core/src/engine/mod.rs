@@ -59,6 +59,9 @@ pub struct Memory<'m> {
     /// The ranges of members that are known to be bad, in any order, and a [`BadBlock::FREE`] for
     /// each that may be found besides. A range that does not fit costs its member its place; with
     /// no memory at all, none is looked for.
+    ///
+    /// Where parity may not agree with the data ([`Setup::consistency`]), nothing is made from it, so
+    /// a resync gives up the data in these ranges. Ask before, or set [`Dirty::Force`].
     pub bad_blocks: &'m mut [BadBlock],
     /// The write-intent bitmap, for an array that has one.
     pub bitmap: Option<IntentMap<'m>>,
