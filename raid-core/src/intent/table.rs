@@ -202,9 +202,9 @@ impl<'m> Intent<'m> {
         mut change: impl FnMut(&IntentChunk, InMask) -> Bit,
     ) -> IntentLine {
         let mut bits = [0; LINE_WORDS];
-        let words = self.line(number).chunks_mut(64).zip(&mut bits).zip(mask);
-        for ((chunks, word), mask) in words {
-            for (chunk, place) in chunks.iter_mut().zip(0_u32..) {
+        let mut chunks = self.line(number).iter_mut();
+        for (word, mask) in bits.iter_mut().zip(mask) {
+            for (chunk, place) in chunks.by_ref().take(64).zip(0_u32..) {
                 let bit = 1_u64.wrapping_shl(place);
                 let in_mask = if mask & bit == 0 { InMask::No } else { InMask::Yes };
                 chunk.bit = change(chunk, in_mask);
