@@ -139,7 +139,7 @@ fn a_member_that_fails_to_take_bits_is_on_record_before_the_write() {
 /// Of all promises about counts of writes none can be broken: nothing is counted. Whatever fails,
 /// hangs, is refused or handed back, two sweeps later no bit is left.
 #[test]
-fn b22_no_bit_stays_set_for_ever_whatever_happened_to_writes() {
+fn no_bit_stays_set_for_ever_whatever_happened_to_writes() {
     let mut swept = 0;
     for (blueprint, number) in arrays::all().into_iter().zip(0_u64..) {
         let content = arrays::content(&blueprint, 1);

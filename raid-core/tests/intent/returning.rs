@@ -35,7 +35,7 @@ fn come_back(sim: &mut Sim<'_>, behind: Behind) -> Result<(), SeatRefusal> {
 /// While a member is away no bit is cleared, and the event count that decides who may come back stays
 /// what it was; a member that does gets what was written meanwhile, no more, and then bits clear.
 #[test]
-fn b38_a_member_that_comes_back_gets_what_was_written_and_then_bits_clear() {
+fn a_member_that_comes_back_gets_what_was_written_and_then_bits_clear() {
     for blueprint in arrays::all() {
         let content = arrays::content(&blueprint, 1);
         let mut model = content.clone();

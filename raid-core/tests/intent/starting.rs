@@ -26,7 +26,7 @@ fn refusal(blueprint: &Blueprint) -> Option<SetupError> {
 }
 
 #[test]
-fn b23_a_bitmap_that_is_shorter_than_the_array_is_refused() {
+fn a_bitmap_that_is_shorter_than_the_array_is_refused() {
     for blueprint in arrays::all() {
         let mut short = blueprint.clone();
         let bits = &mut short.intent.as_mut().unwrap().bits;
