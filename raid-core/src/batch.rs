@@ -37,6 +37,7 @@ pub(crate) struct Results {
 
 impl Results {
     /// Members that failed in any way.
+    #[inline]
     pub(crate) fn lost(&self) -> MemberSet {
         self.blocks.union(self.members).union(self.rejected)
     }
@@ -69,6 +70,7 @@ pub(crate) enum Settled {
 }
 
 impl Batch {
+    #[inline]
     pub(crate) const fn of(issue: MemberSet) -> Self {
         Self {
             issue,
@@ -83,6 +85,7 @@ impl Batch {
 
     /// What is not issued yet to these members fails like a block that cannot be read: it has been
     /// found bad meanwhile.
+    #[inline]
     pub(crate) fn sparing(mut self, bad: MemberSet) -> Self {
         let spared = self.issue.intersection(bad);
         self.issue = self.issue.difference(spared);
@@ -91,6 +94,7 @@ impl Batch {
     }
 
     /// The same batch without a member to whom nothing is in flight.
+    #[inline]
     pub(crate) fn without(mut self, member: MemberIndex) -> Self {
         self.issue.remove(member);
         self.not_member.remove(member);
@@ -99,6 +103,7 @@ impl Batch {
     }
 
     /// Offers what is not issued yet; a command to a member in `absent` ends at once, as gone.
+    #[inline]
     pub(crate) fn offer(
         mut self,
         absent: MemberSet,
@@ -125,6 +130,7 @@ impl Batch {
     }
 
     /// Records how one command ended.
+    #[inline]
     pub(crate) fn settle(
         &mut self,
         member: MemberIndex,
@@ -162,6 +168,7 @@ impl Batch {
         })
     }
 
+    #[inline]
     fn results(&self) -> Results {
         Results {
             blocks: self.not_member.difference(self.not_block),
@@ -179,22 +186,26 @@ impl Batch {
     }
 
     /// Whether a command to a member that is not lost was taken.
+    #[inline]
     pub(crate) fn taken(&self, of: MemberSet, absent: MemberSet) -> Taken {
         let taken = of.difference(self.issue).difference(absent);
         if self.wait.is_empty() && taken.is_empty() { Taken::Nothing } else { Taken::Something }
     }
 
     /// Commands that have not ended.
+    #[inline]
     pub(crate) fn open(&self) -> u32 {
         self.issue.count().saturating_add(self.wait.count())
     }
 
     /// Whether a command to this member is in flight, or to be issued.
+    #[inline]
     pub(crate) fn names(&self, member: MemberIndex) -> bool {
         self.issue.contains(member) || self.wait.contains(member)
     }
 
     /// Commands in flight.
+    #[inline]
     pub(crate) const fn in_flight(&self) -> MemberSet {
         self.wait
     }

@@ -64,6 +64,7 @@ impl IoLimits {
 
     /// The limits that satisfy both: the larger block and alignment, the shorter transfer.
     #[must_use]
+    #[inline]
     pub fn stacked(self, other: Self) -> Self {
         Self {
             logical_block_bytes: self.logical_block_bytes.max(other.logical_block_bytes),
@@ -93,6 +94,7 @@ impl IoLimits {
 
     /// Sectors in a logical block.
     #[must_use]
+    #[inline]
     pub fn logical_block(&self) -> Sectors {
         Sectors(u64::from(self.logical_block_bytes / SECTOR_BYTES))
     }
@@ -100,6 +102,7 @@ impl IoLimits {
     /// Whether a device takes memory that starts `offset` into a requester's memory of this
     /// alignment as it is.
     #[must_use]
+    #[inline]
     pub fn takes(&self, memory: MemoryAlignment, offset: Sectors) -> Fit {
         let needed = u64::from(self.memory_alignment_bytes);
         // The offset and the segments' lengths move an address by multiples of these.

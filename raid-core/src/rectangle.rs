@@ -71,6 +71,7 @@ impl Rectangle {
 
     /// The places whose data blocks the request covers.
     #[must_use]
+    #[inline]
     pub fn covered(&self) -> MemberSet {
         match self.span {
             Span::Row { roles, first, count, .. } => (first.0..first.0.saturating_add(count))
@@ -124,6 +125,7 @@ impl Rectangle {
 
     /// The array address of the block of a place, or `None` for parity.
     #[must_use]
+    #[inline]
     pub fn lba(&self, geometry: &Geometry, member: MemberIndex) -> Option<Lba> {
         match (self.span, geometry) {
             (Span::Row { row, roles, .. }, Geometry::Parity(geometry)) => match roles

@@ -92,11 +92,13 @@ impl<'m> BadBlocks<'m> {
         list
     }
 
+    #[inline]
     pub(crate) fn ranges(&self) -> &[BadBlock] {
         self.memory.get(..self.count).unwrap_or_default()
     }
 
     /// Whether ranges can be kept at all.
+    #[inline]
     pub(crate) const fn has_memory(&self) -> bool {
         !self.memory.is_empty()
     }
@@ -255,12 +257,14 @@ impl Array<'_> {
     }
 
     /// Whether a block of a member that is here is bad in part, and good in part.
+    #[inline]
     pub(crate) fn is_mixed(&self, rectangle: &Rectangle) -> bool {
         let mut places = self.bad(rectangle).difference(self.absent).into_iter();
         places.any(|member| self.health(rectangle, member) == Health::Mixed)
     }
 
     /// Places whose block is known to be bad, be it in part.
+    #[inline]
     pub(crate) fn bad(&self, rectangle: &Rectangle) -> MemberSet {
         if self.bad_blocks.ranges().is_empty() {
             return MemberSet::NONE;
@@ -270,6 +274,7 @@ impl Array<'_> {
     }
 
     /// The first border of a bad range inside a rectangle: so far from its start.
+    #[inline]
     pub(super) fn bad_border(&self, rectangle: &Rectangle) -> Option<Sectors> {
         if self.bad_blocks.ranges().is_empty() {
             return None;

@@ -66,6 +66,7 @@ pub(super) fn written_mostly(seats: &[Option<Seat>]) -> MemberSet {
 impl Array<'_> {
     /// Of copies that can be read and agree, the one to read: none that is written mostly if there
     /// is another; the least busy; and of members equally busy one after the other along the array.
+    #[inline]
     pub(super) fn preferred(
         &self,
         rectangle: &Rectangle,

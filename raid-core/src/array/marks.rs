@@ -67,6 +67,7 @@ impl Array<'_> {
     }
 
     /// Whether a member holds what lies above its mark here.
+    #[inline]
     pub(super) fn is_held(&self, rectangle: &Rectangle, member: MemberIndex) -> bool {
         let Some(intent) = &self.intent else { return false };
         match (self.seat(member).map(|seat| seat.behind), self.resync_address(rectangle)) {
@@ -78,6 +79,7 @@ impl Array<'_> {
     }
 
     /// How much of this length is equally valid, as far as the bitmap tells.
+    #[inline]
     pub(super) fn longest_between_marks(&self, rectangle: &Rectangle, longest: Sectors) -> Sectors {
         let Some(intent) = &self.intent else { return longest };
         if self.vouched == Consistency::Clean && self.rebuilding.is_empty() {
@@ -88,7 +90,11 @@ impl Array<'_> {
     }
 
     /// Asks for the bits of a rectangle that is to be written.
+    #[inline]
     pub(crate) fn announce(&mut self, rectangle: &Rectangle) -> Announced {
+        if self.intent.is_none() {
+            return Announced::Durable;
+        }
         let start = self.resync_address(rectangle);
         match (&mut self.intent, start) {
             (Some(intent), Some(start)) => intent.announce(start, rectangle.sectors),

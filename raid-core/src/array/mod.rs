@@ -184,10 +184,12 @@ impl<'m> Array<'m> {
         }
     }
 
+    #[inline]
     pub(crate) const fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
+    #[inline]
     pub(crate) const fn absent(&self) -> MemberSet {
         self.absent
     }
@@ -197,26 +199,32 @@ impl<'m> Array<'m> {
         self.geometry.all_members().difference(self.absent)
     }
 
+    #[inline]
     pub(crate) const fn fate(&self) -> Fate {
         self.fate
     }
 
+    #[inline]
     pub(crate) const fn access(&self) -> Access {
         self.access
     }
 
+    #[inline]
     pub(crate) const fn limits(&self) -> &IoLimits {
         &self.limits
     }
 
+    #[inline]
     pub(crate) const fn lane(&self) -> Sectors {
         self.lane
     }
 
+    #[inline]
     fn seat(&self, member: MemberIndex) -> Option<&Seat> {
         self.seats.get(member.index())?.as_ref()
     }
 
+    #[inline]
     pub(crate) fn state(&self, member: MemberIndex) -> MemberState {
         match self.seat(member) {
             None => MemberState::Missing,
@@ -282,6 +290,7 @@ impl<'m> Array<'m> {
 
     /// Takes members out of use: from now on they are absent, and a generation that says so is
     /// wanted.
+    #[inline]
     pub(crate) fn lose<H: Host>(&mut self, members: MemberSet, fault: Fault, host: &mut H) {
         for member in members.difference(self.absent) {
             self.absent.insert(member);
@@ -313,6 +322,7 @@ impl<'m> Array<'m> {
 
     /// Whether what was written to these places of a rectangle is kept, with who is absent and what
     /// is bad now.
+    #[inline]
     pub(crate) fn standing(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
         if self.bad(rectangle).is_empty() {
             return self.standing_as_one(rectangle, writes);
@@ -331,6 +341,7 @@ impl<'m> Array<'m> {
         Standing::Kept
     }
 
+    #[inline]
     fn standing_as_one(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
         let bad = self.bad(rectangle);
         let kept = match rectangle.span {
@@ -360,6 +371,7 @@ impl<'m> Array<'m> {
 
     /// Marks the array dirty. The generation to wait for before the first member write, or `None`
     /// if the mark is on record.
+    #[inline]
     pub(crate) fn mark_dirty(&mut self) -> Option<Generation> {
         let marked = match self.mark {
             Mark::Dirty(generation) => generation,
@@ -396,6 +408,7 @@ impl<'m> Array<'m> {
         }
     }
 
+    #[inline]
     pub(crate) const fn recorded(&self) -> Generation {
         self.writer.recorded()
     }
@@ -406,6 +419,7 @@ impl<'m> Array<'m> {
         Some(self.writer.wanted()).filter(|wanted| *wanted > self.writer.recorded())
     }
 
+    #[inline]
     pub(crate) fn facts(&self) -> Facts {
         let consistency = match self.mark {
             Mark::Clean => self.vouched,

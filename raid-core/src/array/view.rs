@@ -36,6 +36,7 @@ impl Array<'_> {
         Snapshot { unreadable, unwritable, faulted, bad, redundancy, preferred, listing, logging }
     }
 
+    #[inline]
     pub(super) fn validity(&self, rectangle: &Rectangle, member: MemberIndex) -> Validity {
         let state = self.seat(member).map(|seat| seat.state);
         let Some(MemberState::Rebuilding { valid_to }) = state else { return Validity::Valid };
@@ -49,6 +50,7 @@ impl Array<'_> {
         }
     }
 
+    #[inline]
     pub(super) fn redundancy(&self, rectangle: &Rectangle) -> Redundancy {
         match (self.fate, self.mark) {
             // Its failure may have cut writes short: their rows are torn, and nobody knows which.
@@ -70,6 +72,7 @@ impl Array<'_> {
 
     /// The address of a rectangle that a resync mark is compared with: on the members, or for
     /// levels with copies in the array, which for level 1 is the same.
+    #[inline]
     pub(super) fn resync_address(&self, rectangle: &Rectangle) -> Option<Sectors> {
         let member = rectangle.places().lowest()?;
         match rectangle.span {

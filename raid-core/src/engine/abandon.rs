@@ -39,6 +39,7 @@ impl Quarantine {
         self.members.iter().all(MemberSet::is_empty)
     }
 
+    #[inline]
     pub(super) fn retries(&self) -> Retries {
         match self.members.iter().filter(|members| members.is_empty()).count() {
             // One is left for Flush.
@@ -47,15 +48,28 @@ impl Quarantine {
         }
     }
 
-    /// How a read ends that would begin again while what it issued may still fill the requester's
+    /// How a read ends instead of beginning again: what it issued may still fill the requester's
     /// memory.
-    pub(super) fn ends(&self, gathered: &Stripe, next: &Stripe) -> Option<Ending> {
+    #[inline]
+    pub(super) fn holds_back(&self, stripe: &Stripe) -> Option<Ending> {
+        self.holds?;
         // Nothing is gathered in a slot in quarantine, so what hangs here is of this operation.
-        if let (Stripe::Gather(_), Stripe::Planned(_), Some(_)) = (gathered, next, self.holds) {
-            let outcome = Outcome::Failed(Trouble::MemoryHeld);
-            return gathered.work().map(|work| Ending::Work(*work, outcome));
+        match stripe {
+            Stripe::Gather(_) => {
+                let outcome = Outcome::Failed(Trouble::MemoryHeld);
+                stripe.work().map(|work| Ending::Work(*work, outcome))
+            }
+            Stripe::Planned(_)
+            | Stripe::Compute(_)
+            | Stripe::ParityLog(_)
+            | Stripe::Log(_)
+            | Stripe::Intend(_)
+            | Stripe::Commit(_)
+            | Stripe::Rewrite(_)
+            | Stripe::Record(_)
+            | Stripe::Flush(_)
+            | Stripe::Withdrawn(_) => None,
         }
-        None
     }
 
     fn states(&mut self) -> impl Iterator<Item = (&mut u32, &mut MemberSet)> {

@@ -194,6 +194,7 @@ impl Engine<'_> {
         Ok(())
     }
 
+    #[inline]
     fn range_is_served(&self, at: Lba, sectors: Sectors) -> Result<(), Refusal> {
         let size = self.array.geometry().size();
         match at.0.checked_add(sectors.0) {
@@ -288,6 +289,7 @@ impl Engine<'_> {
 
     /// What is done with a piece of a request: straight from and to its memory where every device
     /// takes that.
+    #[inline]
     fn operation(&self, request: &Request, rectangle: &Rectangle) -> Operation {
         let stride = match rectangle.span {
             Span::Row { stride, .. } => stride,
@@ -316,6 +318,7 @@ impl Engine<'_> {
         }
     }
 
+    #[inline]
     fn begin(&mut self, id: RequestId, stripe: Stripe, claim: Claim) {
         let Some(index) = self.slots.take_free() else { return };
         if let Some(progress) = self.requests.get(id) {
@@ -325,6 +328,7 @@ impl Engine<'_> {
     }
 
     /// Puts an operation into a slot that was free.
+    #[inline]
     pub(super) fn occupy(&mut self, index: SlotIndex, stripe: Stripe, claim: Claim) {
         let Some(slot) = self.slots.get(index) else { return };
         slot.occupant = Occupant::Operation { stripe, claim };
@@ -338,6 +342,7 @@ impl Engine<'_> {
         }
     }
 
+    #[inline]
     pub(super) fn cut_up(&mut self, id: RequestId) {
         if let Some(progress) = self.requests.get(id) {
             progress.cursor = Cursor::End;

@@ -32,6 +32,9 @@ impl Engine<'_> {
     }
 
     pub(super) fn step_intent(&mut self, host: &mut impl Host) -> Stepped {
+        if self.array.intent.is_none() {
+            return Stepped::Nothing;
+        }
         match (self.running, self.array.fate(), self.array.access()) {
             (Running::Serving, Fate::Serving, Access::ReadWrite) => {}
             (Running::Serving | Running::Quiescing | Running::Quiesced, ..) => {

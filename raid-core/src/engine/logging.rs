@@ -5,10 +5,16 @@ use super::slots::Occupant;
 use super::{Engine, Stepped};
 use crate::array::{Access, Fate};
 use crate::host::{Blocked, Busy, Command, Host, Owner, SlotIndex, Token};
-use crate::log::{LogStep, LogTask, SettleStep, Share};
+use crate::log::{LogStep, LogTask, Logs, SettleStep, Share};
 use crate::members::MemberSet;
-use crate::stripe::Awaits;
+use crate::stripe::{Awaits, Stripe};
 use crate::units::MemberIndex;
+
+/// What an operation has in a log, if the array has logs.
+#[inline]
+pub(super) fn share(logs: &Logs, stripe: &Stripe) -> Share {
+    logs.room().map_or(Share::Nothing, |_| stripe.share())
+}
 
 impl Engine<'_> {
     /// Takes one step with a log, or towards logs that nobody needs any more.

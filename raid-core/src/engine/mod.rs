@@ -35,7 +35,7 @@ use crate::log::Share;
 use crate::members::MemberState;
 use crate::metadata::{Need, WriterStep};
 use crate::pass::Pass;
-use crate::stripe::{Awaits, Next, Ports};
+use crate::stripe::{Awaits, Next, Ports, Stripe};
 use crate::units::{Generation, MemberIndex, Sectors};
 use abandon::Abandoned;
 use overlap::{Overlaps, Turn};
@@ -209,6 +209,7 @@ impl<'m> Engine<'m> {
         }
     }
 
+    #[inline]
     fn on_ended(&mut self, token: Token, completion: Completion) -> Result<(), Misuse> {
         match token.owner {
             Owner::Metadata => self.array.writer.settle(token, completion).map(|_| ()),
@@ -309,6 +310,7 @@ impl<'m> Engine<'m> {
 
     /// One step of the metadata writer or of the bitmap's, unless the host was busy for it in this
     /// poll.
+    #[inline]
     fn step_recorders(&mut self, host: &mut impl Host, refused: &mut Refused) -> Stepped {
         if refused.writer.is_none() {
             match self.step_writer(host) {
@@ -327,15 +329,14 @@ impl<'m> Engine<'m> {
         Stepped::Nothing
     }
 
+    #[inline]
     fn step_writer(&mut self, host: &mut impl Host) -> Stepped {
+        match (self.array.writer.need(), self.array.fate(), self.array.access()) {
+            (Need::Step, Fate::Serving, Access::ReadWrite) => {}
+            (Need::Step | Need::Rest, ..) => return Stepped::Nothing,
+        }
         if let admission::Admitted::Nothing = self.writer_may_step() {
             return Stepped::Nothing;
-        }
-        match (self.array.fate(), self.array.access(), self.array.writer.need()) {
-            (Fate::Serving, Access::ReadWrite, Need::Step) => {}
-            (Fate::Serving | Fate::Failed, Access::ReadOnly | Access::ReadWrite, _) => {
-                return Stepped::Nothing;
-            }
         }
         let facts = self.array.facts();
         let mut writer = self.array.writer;
@@ -357,6 +358,7 @@ impl<'m> Engine<'m> {
     }
 
     /// Lists the operations whose record has come, or never will.
+    #[inline]
     fn wake(&mut self) {
         let now = (self.array.recorded(), self.array.fate());
         if now == self.told {
@@ -392,18 +394,21 @@ impl<'m> Engine<'m> {
             return Stepped::Moved;
         }
         let retries = quarantine.retries();
+        let held = quarantine.holds_back(&stripe);
         let epoch = slot.epoch;
-        let share = stripe.share();
+        let share = logging::share(&self.array.log, &stripe);
         let mut ports = Ports { array: &mut self.array, host, slot: index, epoch, retries };
         let before = cfg!(debug_assertions).then(|| stripe.rank(ports.array));
         let next = if serving { stripe.step(&mut ports) } else { stripe.quiesce(&mut ports) };
         let shifted = match &next {
-            Next::Enter(next) | Next::Wait(next) | Next::Refused(next, _) => next.share(),
+            Next::Enter(next) | Next::Wait(next) | Next::Refused(next, _) => {
+                logging::share(&ports.array.log, next)
+            }
             Next::Done(_) => Share::Nothing,
         };
         ports.array.log.shift(share, shifted, index);
         match next {
-            Next::Enter(next) if let Some(ending) = quarantine.ends(&stripe, &next) => {
+            Next::Enter(Stripe::Planned(_)) if let Some(ending) = held => {
                 self.end(index, claim, ending, host);
             }
             Next::Enter(stripe) => {
@@ -430,6 +435,7 @@ impl<'m> Engine<'m> {
         Stepped::Moved
     }
 
+    #[inline]
     fn rest(&mut self, index: SlotIndex, awaits: Awaits) {
         match (awaits, self.array.fate()) {
             (Awaits::Generation(_) | Awaits::Log(_) | Awaits::Bits, Fate::Failed) => {

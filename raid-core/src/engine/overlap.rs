@@ -52,11 +52,13 @@ impl Overlaps {
     }
 
     /// The claim of an operation that conflicts with none.
+    #[inline]
     pub(super) const fn none(&mut self) -> Claim {
         Claim { ticket: self.ticket(), blockers: 0 }
     }
 
     /// The claim of work that arrives now.
+    #[inline]
     pub(super) fn claim(&mut self, slots: &Slots<'_>, work: &Work) -> Claim {
         let blockers = match self.bucket(work.whole()) {
             Some(0) | None => 0,
@@ -78,6 +80,7 @@ impl Overlaps {
     }
 
     /// Ends the claim of work. Operations whose last blocker this was become ready.
+    #[inline]
     pub(super) fn release(&mut self, slots: &mut Slots<'_>, claim: &Claim, work: &Work) {
         let Some(bucket) = self.bucket(work.whole()) else { return };
         *bucket = bucket.saturating_sub(1);
@@ -97,6 +100,7 @@ impl Overlaps {
         self.next_ticket
     }
 
+    #[inline]
     fn bucket(&mut self, rectangle: &Rectangle) -> Option<&mut u16> {
         // A multiplicative hash: neighbouring rows go to different buckets.
         let hash = rectangle.unit().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58_u32;
@@ -105,6 +109,7 @@ impl Overlaps {
 }
 
 /// Whether one of the two has to wait for the other: they share a block, and one of them writes.
+#[inline]
 fn conflict(one: &Work, other: &Work) -> Overlap {
     match (one.operation, other.operation) {
         (Operation::Read(_) | Operation::Check, Operation::Read(_) | Operation::Check) => {

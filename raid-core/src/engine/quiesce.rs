@@ -79,6 +79,7 @@ impl Engine<'_> {
     }
 
     /// Whether metadata may be written now.
+    #[inline]
     pub(super) fn writer_may_step(&self) -> Admitted {
         let waits = || {
             self.slots.storage.iter().any(|slot| match &slot.occupant {

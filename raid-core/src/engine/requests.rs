@@ -118,6 +118,7 @@ impl<'m> Requests<'m> {
     }
 
     /// The head is cut to its end: the next request is the head.
+    #[inline]
     pub(super) fn pop_head(&mut self) {
         let Some(index) = self.first else { return };
         self.first = self.storage.get_mut(usize::from(index)).and_then(|slot| slot.next.take());
@@ -187,6 +188,7 @@ impl<'m> Requests<'m> {
     }
 
     /// An answered request whose memory is held no more. Its name is free from now on.
+    #[inline]
     pub(super) fn pop_returned(&mut self) -> Option<RequestId> {
         let index = self.returned?;
         let slot = self.storage.get_mut(usize::from(index))?;

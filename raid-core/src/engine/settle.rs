@@ -66,6 +66,7 @@ impl Engine<'_> {
         }
     }
 
+    #[inline]
     pub(super) fn answer_if_finished(&mut self, request: RequestId, host: &mut impl Host) {
         if let Some(result) = self.requests.finish(request) {
             let (result, loan) = result;
@@ -158,6 +159,7 @@ const fn failure(trouble: Trouble, at: Lba, sectors: Sectors) -> Failure {
 }
 
 /// The next fault unit, unless what happened ends the whole rectangle.
+#[inline]
 fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
     match outcome {
         Outcome::Done { .. }

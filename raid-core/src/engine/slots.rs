@@ -163,6 +163,7 @@ impl<'m> Slots<'m> {
     }
 
     /// To be taken, by an operation that waits for another slot before any other.
+    #[inline]
     fn set_free(&mut self, index: SlotIndex) {
         self.push(index, self.home(index));
         if self.moving == 0 {

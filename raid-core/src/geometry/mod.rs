@@ -71,6 +71,7 @@ impl Geometry {
 
     /// The shape, with the chunk that is really used.
     #[must_use]
+    #[inline]
     pub fn shape(&self) -> Shape {
         match self {
             Self::Parity(parity) => parity.shape(),
@@ -80,12 +81,14 @@ impl Geometry {
 
     /// The level, and how it places its blocks.
     #[must_use]
+    #[inline]
     pub fn layout(&self) -> Layout {
         self.shape().layout
     }
 
     /// How many places there are.
     #[must_use]
+    #[inline]
     pub fn members(&self) -> u8 {
         self.shape().members
     }
@@ -98,6 +101,7 @@ impl Geometry {
 
     /// How much the array holds.
     #[must_use]
+    #[inline]
     pub fn size(&self) -> Sectors {
         match self {
             Self::Parity(parity) => parity.size(),
@@ -108,6 +112,7 @@ impl Geometry {
     /// How many members can be lost, whichever they are: the parity blocks of a row, or copies less
     /// one.
     #[must_use]
+    #[inline]
     pub fn redundancy(&self) -> u8 {
         match self {
             Self::Parity(parity) => parity.parity(),
@@ -117,6 +122,7 @@ impl Geometry {
 
     /// Every place.
     #[must_use]
+    #[inline]
     pub fn all_members(&self) -> MemberSet {
         MemberSet::first(self.members())
     }

@@ -113,11 +113,13 @@ impl Logs {
         }
     }
 
+    #[inline]
     pub(crate) const fn room(&self) -> Option<Sectors> {
         self.room
     }
 
     /// How a write that is planned now goes about the log.
+    #[inline]
     pub(crate) const fn logging(&self, vouched: Consistency) -> Logging {
         match (self.room, vouched) {
             (None, _) => Logging::No,
@@ -187,6 +189,7 @@ impl Logs {
     }
 
     /// Offers again what the host was busy for.
+    #[inline]
     pub(crate) fn offer_refused_again(&mut self) {
         self.ready = self.ready.union(self.refused);
         self.refused = MemberSet::NONE;

@@ -99,6 +99,7 @@ impl Buffers {
         Buffer::Lane { slot: self.slot, member, offset: Sectors::ZERO }
     }
 
+    #[inline]
     fn caller(&self, rectangle: &Rectangle, member: MemberIndex) -> Option<Buffer> {
         let offset = rectangle.caller_offset(member)?;
         Some(Buffer::Caller { request: self.request?, offset })
@@ -144,18 +145,21 @@ impl Buffers {
 impl Job {
     /// What is to be computed.
     #[must_use]
+    #[inline]
     pub const fn task(&self) -> Task {
         self.task
     }
 
     /// The slot whose lanes take part.
     #[must_use]
+    #[inline]
     pub const fn slot(&self) -> SlotIndex {
         self.buffers.slot
     }
 
     /// The request whose memory may take part; `None` for background work.
     #[must_use]
+    #[inline]
     pub const fn request(&self) -> Option<RequestId> {
         self.buffers.request
     }
@@ -163,18 +167,21 @@ impl Job {
     /// The operation that the job is a step of: whether the requester's memory is read from or
     /// written to.
     #[must_use]
+    #[inline]
     pub const fn operation(&self) -> Operation {
         self.buffers.operation
     }
 
     /// The length of every block.
     #[must_use]
+    #[inline]
     pub const fn sectors(&self) -> Sectors {
         self.rectangle.sectors
     }
 
     /// The roles of the row's members, or `None` for a chunk with copies.
     #[must_use]
+    #[inline]
     pub const fn roles(&self) -> Option<Row> {
         match self.rectangle.span {
             Span::Row { roles, .. } => Some(roles),
@@ -184,6 +191,7 @@ impl Job {
 
     /// The places that hold a block of the row, or a copy of the chunk.
     #[must_use]
+    #[inline]
     pub fn places(&self) -> MemberSet {
         self.rectangle.places()
     }
@@ -191,6 +199,7 @@ impl Job {
     /// Covered blocks that the job delivers or stages. For a chunk with copies: the one that stands
     /// for all.
     #[must_use]
+    #[inline]
     pub fn covered(&self) -> MemberSet {
         match self.rectangle.span {
             Span::Row { .. } => self.rectangle.covered().difference(self.unserved),
@@ -200,6 +209,7 @@ impl Job {
 
     /// Where the requester's memory of a covered block starts.
     #[must_use]
+    #[inline]
     pub fn caller_offset(&self, member: MemberIndex) -> Option<Sectors> {
         self.rectangle.caller_offset(member)
     }
@@ -207,12 +217,14 @@ impl Job {
     /// The buffer that holds the old value of a block: an input of recovery, or the place of its
     /// result.
     #[must_use]
+    #[inline]
     pub fn before(&self, member: MemberIndex) -> Buffer {
         self.buffers.before(&self.rectangle, member)
     }
 
     /// The buffer that holds the value of a block after the write.
     #[must_use]
+    #[inline]
     pub fn after(&self, member: MemberIndex) -> Buffer {
         self.buffers.after(&self.rectangle, member, self.block)
     }

@@ -197,6 +197,7 @@ impl Tasks {
 
     /// The job with this number, from 0.
     #[must_use]
+    #[inline]
     pub fn get(&self, number: u8) -> Option<Task> {
         self.0.get(usize::from(number)).copied().flatten()
     }
@@ -207,6 +208,7 @@ impl Tasks {
     }
 
     /// These jobs, those left out that are `None`.
+    #[inline]
     fn of(tasks: [Option<Task>; TASKS_MAX]) -> Self {
         let mut list = Self::NONE;
         for (place, task) in list.0.iter_mut().zip(tasks.into_iter().flatten()) {
@@ -231,6 +233,7 @@ pub enum NoPlan {
 ///
 /// # Errors
 /// Why it cannot be done at all. A read always has a plan: what it cannot serve is named in it.
+#[inline]
 pub(crate) fn plan(
     rectangle: &Rectangle,
     operation: Operation,

@@ -17,6 +17,7 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
+    #[inline]
     pub(super) const fn enter(work: Work, plan: Plan) -> Stripe {
         Stripe::Commit(Self { work, plan, io: Batch::of(plan.writes) })
     }

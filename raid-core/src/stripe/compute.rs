@@ -27,6 +27,7 @@ pub(crate) enum Call {
 const JOB: MemberIndex = MemberIndex(0);
 
 impl Compute {
+    #[inline]
     pub(super) const fn enter(work: Work, plan: Plan) -> Stripe {
         Stripe::Compute(Self { work, plan, number: 0, call: Call::Offer })
     }

@@ -16,6 +16,7 @@ pub(crate) struct Intend {
 
 impl Intend {
     /// To Intend, or past it where the bits are there already.
+    #[inline]
     pub(super) fn enter(work: Work, plan: Plan, array: &mut Array<'_>) -> Next {
         match array.announce(work.whole()) {
             Announced::Durable => Next::Enter(Commit::enter(work, plan)),

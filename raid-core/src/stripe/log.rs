@@ -16,6 +16,7 @@ pub(crate) struct Log {
 impl Log {
     /// To Log, past it where the mark is there already, or to the end where there is nothing to
     /// write.
+    #[inline]
     pub(super) fn enter(work: Work, plan: Plan, array: &mut Array<'_>) -> Next {
         if let Some(rewrite) = Rewrite::given_up(work, plan) {
             return Next::Enter(rewrite);

@@ -107,6 +107,7 @@ pub(crate) struct Ports<'p, 'm, H> {
 }
 
 impl<H: Host> Ports<'_, '_, H> {
+    #[inline]
     fn submit(&mut self, member: MemberIndex, command: Command) -> Result<(), Busy> {
         let token = Token { owner: Owner::Slot(self.slot), epoch: self.epoch, member };
         self.host.submit(token, command)
@@ -139,6 +140,7 @@ impl Stripe {
     }
 
     /// Records how one command ended. Does nothing else.
+    #[inline]
     pub(crate) fn settle(
         &mut self,
         member: MemberIndex,
@@ -200,6 +202,7 @@ impl Stripe {
         }
     }
 
+    #[inline]
     pub(crate) fn awaits(&self) -> Awaits {
         match self {
             Self::ParityLog(state) => state.awaits().map_or(Awaits::Completions, Awaits::Log),
@@ -217,6 +220,7 @@ impl Stripe {
     }
 
     /// What the operation is about; `None` for a flush and the clean mark.
+    #[inline]
     pub(crate) const fn work(&self) -> Option<&Work> {
         match self {
             Self::Planned(state) => Some(&state.work),

@@ -49,6 +49,7 @@ pub(crate) struct Entered {
 
 impl ParityLog {
     /// Into the log, or past it.
+    #[inline]
     pub(super) fn enter(work: Work, plan: Plan, array: &mut Array<'_>) -> Next {
         match plan.logged {
             Logged::At(holder) => {

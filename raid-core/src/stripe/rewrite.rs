@@ -78,6 +78,7 @@ impl Rewrite {
     }
 
     /// The blocks that a pass cannot make. `None` if there are none.
+    #[inline]
     pub(super) fn given_up(work: Work, plan: Plan) -> Option<Stripe> {
         match work.operation {
             Operation::Sync(_) if plan.writes.is_empty() => {

@@ -70,10 +70,12 @@ pub(crate) enum Trouble {
 }
 
 impl Work {
+    #[inline]
     pub(crate) const fn new(origin: Origin, operation: Operation, whole: Rectangle) -> Self {
         Self { origin, operation, whole, piece: Piece::Whole }
     }
 
+    #[inline]
     pub(crate) const fn whole(&self) -> &Rectangle {
         &self.whole
     }
@@ -95,6 +97,7 @@ impl Work {
 
     /// The same work, begun again from its first fault unit; `None` where it is no more than a unit
     /// already.
+    #[inline]
     pub(crate) fn narrowed(&self) -> Option<Self> {
         match self.piece {
             Piece::Whole if self.whole.pieces() > 1 => {
@@ -113,6 +116,7 @@ impl Work {
     }
 
     /// The work on the next fault unit; `None` where this was the last, or all was done at once.
+    #[inline]
     pub(crate) fn next_piece(&self) -> Option<Self> {
         match self.piece {
             Piece::Whole => None,
@@ -132,6 +136,7 @@ impl Work {
         }
     }
 
+    #[inline]
     pub(crate) const fn buffers(&self, slot: SlotIndex) -> Buffers {
         let request = match self.origin {
             Origin::Request(request) => Some(request),
