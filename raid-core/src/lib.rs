@@ -28,6 +28,7 @@
 //! | [`engine`] | admission, slots, order of overlapping operations, answers |
 //! | `log` | the logs that keep rows whole which a crash leaves written in part |
 //! | `pass` | background walks: resync, recovery, check, repair |
+//! | [`reshape`] | from one shape to another: how far, and what comes next |
 //! | `array` | who sits where, who is lost, what is valid, what is on record |
 //! | [`intent`] | the write-intent bitmap, and the machine that keeps it on the members |
 //! | [`metadata`] | what must be durable about the array, and the machine that records it |
@@ -59,5 +60,6 @@ mod pass;
 pub mod plan;
 pub mod rectangle;
 pub mod request;
+pub mod reshape;
 mod stripe;
 pub mod units;
