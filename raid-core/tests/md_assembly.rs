@@ -21,10 +21,11 @@ use raid_core::limits::MEMBERS_MAX;
 use raid_core::md::{
     ArrayUuid, Assembly, AssemblyError, Bitmap, CANDIDATES_MAX, Candidate, DeviceFlags, DeviceUuid,
     FaultClass, LeftOut, LeftOutReason, PartialParityLog, RecoveryKind, Replacement, Reshape,
-    ReshapeDirection, Superblock, Timestamp, Validity, WriteLog, assemble,
+    Superblock, Timestamp, Validity, WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::{Consistency, Record};
+use raid_core::reshape::Direction;
 use raid_core::units::{DeviceIndex, Lba, MemberIndex, Sectors};
 
 const DEVICE_SIZE: Sectors = Sectors(8192);
@@ -240,7 +241,7 @@ fn a_member_that_missed_the_end_of_a_reshape_is_in_if_its_data_stays() {
             level: 5,
             layout: 2,
             chunk_sectors: 128,
-            direction: ReshapeDirection::Forward,
+            direction: Direction::Forward,
             new_offset,
         });
         write(&mut array, &[0, 2, 3], &[]);

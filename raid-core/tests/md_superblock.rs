@@ -18,10 +18,10 @@ use md_fixtures::{Fixture, KERNEL_MADE, parse, set, sum, zeroed};
 use proptest::prelude::*;
 use raid_core::md::{
     BadBlocks, Block, DeviceFlags, DeviceRole, Features, Minor, ROLES_MAX, RecoveryKind,
-    ReshapeDirection, SUPERBLOCK_BYTES, Superblock, SuperblockError, Timestamp, Validity, WriteLog,
-    checksum,
+    SUPERBLOCK_BYTES, Superblock, SuperblockError, Timestamp, Validity, WriteLog, checksum,
 };
 use raid_core::metadata::Consistency;
+use raid_core::reshape::Direction;
 use raid_core::units::{DeviceSector, Lba, MemberIndex, Sectors};
 
 /// The bytes that the checksum covers.
@@ -131,19 +131,19 @@ fn fields_of_reshapes() {
     let reshape = grow.reshape.expect("a reshape");
     assert_eq!((grow.members, reshape.delta_members, reshape.level), (6, 2, 6));
     assert_eq!(reshape.position, Lba(640));
-    assert_eq!(reshape.direction, ReshapeDirection::Forward);
+    assert_eq!(reshape.direction, Direction::Forward);
     assert_eq!(reshape.new_offset, Some(-64));
     // Numbers are not places: the kernel gave device 4 place 5.
     assert_eq!(grow.own_role(), DeviceRole::Slot(5));
 
     let shrink = parse("reshape-shrink").reshape.expect("a reshape");
     assert_eq!((shrink.delta_members, shrink.new_offset), (-1, None));
-    assert_eq!(shrink.direction, ReshapeDirection::Backward);
+    assert_eq!(shrink.direction, Direction::Backward);
     assert_eq!(shrink.position, Lba(3072));
 
     let chunk = parse("reshape-chunk").reshape.expect("a reshape");
     assert_eq!((chunk.delta_members, chunk.chunk_sectors), (0, 64));
-    assert_eq!(chunk.direction, ReshapeDirection::Forward);
+    assert_eq!(chunk.direction, Direction::Forward);
 }
 
 #[test]

@@ -8,11 +8,12 @@ use super::bytes::{
 use super::error::SuperblockError;
 use super::fields::{
     ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Features,
-    PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp, Validity, WriteLog,
+    PartialParityLog, RecoveryKind, Reshape, Timestamp, Validity, WriteLog,
 };
 use super::roles::{DeviceRole, Roles};
 use super::superblock::{Replacement, Superblock, ZoneLayout, bad};
 use crate::metadata::Consistency;
+use crate::reshape::Direction;
 use crate::units::{DeviceSector, Lba, SECTOR_BYTES, Sectors};
 
 const MAGIC_NUMBER: u32 = 0xa92b_4efc;
@@ -275,13 +276,13 @@ fn parse_reshape(block: &Block, features: Features) -> Result<Option<Reshape>, S
     }
     let delta_members = i32::from_le_bytes(bytes_at::<DELTA_DISKS, 4>(block));
     let direction = match (dependent.contains(Features::RESHAPE_BACKWARDS), delta_members) {
-        (true, 0) => ReshapeDirection::Backward,
+        (true, 0) => Direction::Backward,
         (true, _) => {
             let features = Features::RESHAPE_ACTIVE | Features::RESHAPE_BACKWARDS;
             return Err(SuperblockError::ContradictoryFeatures { features });
         }
-        (false, 0..) => ReshapeDirection::Forward,
-        (false, _) => ReshapeDirection::Backward,
+        (false, 0..) => Direction::Forward,
+        (false, _) => Direction::Backward,
     };
     let new_offset = dependent
         .contains(Features::NEW_OFFSET)

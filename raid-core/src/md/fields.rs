@@ -4,6 +4,7 @@ use core::fmt::{self, Write};
 
 use bitflags::bitflags;
 
+use crate::reshape::Direction;
 use crate::units::{DeviceSector, Lba, Sectors};
 
 bitflags! {
@@ -271,18 +272,9 @@ pub struct Reshape {
     pub chunk_sectors: u32,
     /// Which way it walks. On record only if the count of members stays; else the sign of
     /// `delta_members` says it.
-    pub direction: ReshapeDirection,
+    pub direction: Direction,
     /// How far the data area of this device moves, in sectors; `None` if it stays.
     pub new_offset: Option<i32>,
-}
-
-/// Which way a reshape walks through the array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ReshapeDirection {
-    /// From sector 0 up: what lies below the position is done.
-    Forward,
-    /// Down to sector 0: what lies at and above the position is done.
-    Backward,
 }
 
 /// Where the bad-block log of a device lies.

@@ -17,13 +17,14 @@ mod join;
 pub mod journal;
 pub mod ppl;
 mod record;
+mod reshape;
 mod roles;
 mod superblock;
 
 pub use area::{Area, AreaError};
 pub use assembly::{
-    Assembly, AssemblyError, CANDIDATES_MAX, Candidate, FaultClass, LeftOut, LeftOutReason, Seat,
-    assemble,
+    Assembly, AssemblyError, CANDIDATES_MAX, Candidate, FaultClass, HalfDone, HalfDoneError,
+    LeftOut, LeftOutReason, Seat, assemble, assemble_reshape,
 };
 pub use bad_blocks::{
     BAD_BLOCKS_MAX, BadBlockEntry, BadBlockError, BadBlockList, BadBlockRange, Full, Unrecorded,
@@ -37,8 +38,9 @@ pub use create::{Blueprint, CreateError, NewArray};
 pub use error::SuperblockError;
 pub use fields::{
     ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Features, Minor,
-    PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp, Validity, WriteLog,
+    PartialParityLog, RecoveryKind, Reshape, Timestamp, Validity, WriteLog,
 };
 pub use join::JoinError;
+pub use reshape::{BeginError, ReshapeError, Which};
 pub use roles::{DeviceRole, ROLES_MAX, Roles};
 pub use superblock::{Replacement, Superblock, ZoneLayout};

@@ -121,6 +121,15 @@ impl Roles {
         }
     }
 
+    /// Makes spares of the devices at a place from this one on: the shape ends there.
+    pub fn release_from(&mut self, end: u8) {
+        for raw in self.head.iter_mut().chain([&mut self.tail]) {
+            if *raw < SLOT_END && *raw >= u16::from(end) {
+                *raw = SPARE;
+            }
+        }
+    }
+
     pub(super) fn parse(block: &Block) -> Result<Self, SuperblockError> {
         let mut tail = SPARE;
         let mut count = 0_u16;

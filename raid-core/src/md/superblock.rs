@@ -3,10 +3,11 @@
 use super::error::SuperblockError;
 use super::fields::{
     ArrayName, ArrayUuid, BadBlockLog, BadBlocks, Bitmap, DeviceFlags, DeviceUuid, Features, Minor,
-    PartialParityLog, RecoveryKind, Reshape, ReshapeDirection, Timestamp, Validity, WriteLog,
+    PartialParityLog, RecoveryKind, Reshape, Timestamp, Validity, WriteLog,
 };
 use super::roles::{DeviceRole, Roles};
 use crate::metadata::Consistency;
+use crate::reshape::Direction;
 use crate::units::{DeviceSector, SECTOR_BYTES, Sectors};
 
 /// Less room for data than this is refused by the kernel.
@@ -190,8 +191,8 @@ impl Superblock {
 impl Reshape {
     fn features(&self) -> Features {
         let backward = match (self.delta_members, self.direction) {
-            (0, ReshapeDirection::Backward) => Features::RESHAPE_BACKWARDS,
-            (_, ReshapeDirection::Forward | ReshapeDirection::Backward) => Features::empty(),
+            (0, Direction::Backward) => Features::RESHAPE_BACKWARDS,
+            (_, Direction::Forward | Direction::Backward) => Features::empty(),
         };
         let moved = self.new_offset.map_or(Features::empty(), |_| Features::NEW_OFFSET);
         Features::RESHAPE_ACTIVE | backward | moved

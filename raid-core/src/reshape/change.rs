@@ -2,7 +2,8 @@
 
 use super::error::ChangeError;
 use crate::geometry::{CopyGeometry, Geometry, Layout, ParityGeometry, Raid10Layout, Spread};
-use crate::units::{Lba, Sectors};
+use crate::members::MemberSet;
+use crate::units::{ChunkIndex, Lba, Sectors};
 
 /// Which way a walk leads through the addresses of the array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,6 +174,24 @@ impl Change {
     #[must_use]
     pub fn larger_chunk(&self) -> Sectors {
         self.before.chunk().max(self.after.chunk())
+    }
+}
+
+/// How many of the members that a shape lacks it cannot do without; 0 if it still has every block.
+#[must_use]
+pub fn beyond_redundancy(geometry: &Geometry, missing: &MemberSet) -> u32 {
+    let missing = missing.intersection(geometry.all_members());
+    let beyond = missing.count().saturating_sub(geometry.redundancy().into());
+    match geometry {
+        Geometry::Parity(_) => beyond,
+        // Copies repeat their places after as many chunks as there are members, if not before.
+        Geometry::Copies(copies) => {
+            let chunks =
+                (0..u64::from(copies.members())).map(|chunk| copies.copy_places(ChunkIndex(chunk)));
+            let lost =
+                |places: MemberSet| !places.is_empty() && places.difference(missing).is_empty();
+            if chunks.into_iter().any(lost) { beyond.max(1) } else { 0 }
+        }
     }
 }
 

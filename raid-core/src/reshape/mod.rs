@@ -25,7 +25,7 @@ mod progress;
 mod room;
 mod walk;
 
-pub use change::{Change, Direction, Shift};
+pub use change::{Change, Direction, Shift, beyond_redundancy};
 pub use error::{ChangeError, PositionError};
 pub use progress::{Position, Progress, Routed, Side};
 pub use room::Room;

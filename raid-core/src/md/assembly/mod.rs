@@ -10,8 +10,10 @@
 //! ran without them.
 
 mod error;
+mod half_done;
 
 pub use error::{AssemblyError, FaultClass, LeftOut, LeftOutReason};
+pub use half_done::{HalfDone, HalfDoneError, assemble_reshape};
 
 use super::fields::{ArrayName, ArrayUuid, BadBlocks, Bitmap, DeviceFlags, Validity, WriteLog};
 use super::roles::DeviceRole;
@@ -110,41 +112,13 @@ impl Assembly {
 /// two apart. A device that is merely stale or failed is no error: it is [left
 /// out](Assembly::left_out).
 pub fn assemble(candidates: &[Candidate<'_>]) -> Result<Assembly, AssemblyError> {
-    if candidates.len() > CANDIDATES_MAX {
-        return Err(AssemblyError::TooManyCandidates {
-            count: candidates.len(),
-            max: CANDIDATES_MAX,
-        });
-    }
-    let freshest = freshest_of(candidates).ok_or(AssemblyError::NoCandidates)?;
-    check_identities(candidates)?;
-    for candidate in candidates {
-        check_agreement(freshest, candidate, candidates)?;
-    }
+    let freshest = agreed(candidates)?;
     check_supported(freshest.superblock)?;
+    if let Some(reshape) = freshest.superblock.reshape {
+        return Err(AssemblyError::ReshapeActive { position: reshape.position });
+    }
     let members = member_count(freshest.superblock)?;
-
-    let mut places = Places::new();
-    for _ in 0..members {
-        places.push(None).map_err(|_| too_many_members(freshest.superblock))?;
-    }
-    let mut spares = heapless::Vec::new();
-    let mut left_out = heapless::Vec::new();
-    for candidate in candidates {
-        let device = candidate.device;
-        let full = |count| AssemblyError::TooManyCandidates { count, max: CANDIDATES_MAX };
-        match judge(freshest.superblock, candidate)? {
-            Verdict::Member(place) => seat(&mut places, place, candidate)?,
-            Verdict::Spare => spares.push(device).map_err(|_| full(candidates.len()))?,
-            Verdict::Out(reason) => {
-                let entry = LeftOut { device, reason };
-                left_out.push(entry).map_err(|_| full(candidates.len()))?;
-            }
-        }
-    }
-    for candidate in candidates {
-        check_one_history(freshest, candidate, candidates, &places)?;
-    }
+    let Seated { places, spares, left_out } = seat_all(freshest, candidates, members)?;
     let geometry = geometry(freshest.superblock, candidates, &places)?;
     let superblock = freshest.superblock;
     Ok(Assembly {
@@ -163,6 +137,59 @@ pub fn assemble(candidates: &[Candidate<'_>]) -> Result<Assembly, AssemblyError>
 }
 
 type Places = heapless::Vec<Option<Seat>, MEMBERS_MAX>;
+
+/// What becomes of each device.
+struct Seated {
+    places: Places,
+    spares: heapless::Vec<DeviceIndex, CANDIDATES_MAX>,
+    left_out: heapless::Vec<LeftOut, CANDIDATES_MAX>,
+}
+
+/// The freshest superblock, if all are of one array and those of its age say the same.
+fn agreed<'a, 'b>(candidates: &'a [Candidate<'b>]) -> Result<&'a Candidate<'b>, AssemblyError> {
+    if candidates.len() > CANDIDATES_MAX {
+        return Err(AssemblyError::TooManyCandidates {
+            count: candidates.len(),
+            max: CANDIDATES_MAX,
+        });
+    }
+    let freshest = freshest_of(candidates).ok_or(AssemblyError::NoCandidates)?;
+    check_identities(candidates)?;
+    for candidate in candidates {
+        check_agreement(freshest, candidate, candidates)?;
+    }
+    Ok(freshest)
+}
+
+/// Gives every device its place, in a shape of so many.
+fn seat_all(
+    freshest: &Candidate<'_>,
+    candidates: &[Candidate<'_>],
+    members: u8,
+) -> Result<Seated, AssemblyError> {
+    let mut places = Places::new();
+    for _ in 0..members {
+        places.push(None).map_err(|_| too_many_members(freshest.superblock))?;
+    }
+    let mut spares = heapless::Vec::new();
+    let mut left_out = heapless::Vec::new();
+    for candidate in candidates {
+        let device = candidate.device;
+        let full = |count| AssemblyError::TooManyCandidates { count, max: CANDIDATES_MAX };
+        match judge(freshest.superblock, candidate, members)? {
+            Verdict::Member(place) => seat(&mut places, place, candidate)?,
+            Verdict::Spare => spares.push(device).map_err(|_| full(candidates.len()))?,
+            Verdict::Out(reason) => {
+                let entry = LeftOut { device, reason };
+                left_out.push(entry).map_err(|_| full(candidates.len()))?;
+            }
+        }
+    }
+    for candidate in candidates {
+        check_one_history(freshest, candidate, candidates, &places)?;
+    }
+    Ok(Seated { places, spares, left_out })
+}
 
 enum Verdict {
     Member(MemberIndex),
@@ -266,9 +293,6 @@ fn same_kind(one: WriteLog, other: WriteLog) -> bool {
 }
 
 fn check_supported(superblock: &Superblock) -> Result<(), AssemblyError> {
-    if let Some(reshape) = superblock.reshape {
-        return Err(AssemblyError::ReshapeActive { position: reshape.position });
-    }
     match superblock.write_log {
         WriteLog::None | WriteLog::Bitmap { kind: Bitmap::Local, .. } => Ok(()),
         WriteLog::Bitmap { kind: Bitmap::Clustered, .. } => Err(AssemblyError::Clustered),
@@ -291,7 +315,11 @@ fn too_many_members(superblock: &Superblock) -> AssemblyError {
 }
 
 /// What the freshest superblock makes of a device, and whether the device bears it out.
-fn judge(freshest: &Superblock, candidate: &Candidate<'_>) -> Result<Verdict, AssemblyError> {
+fn judge(
+    freshest: &Superblock,
+    candidate: &Candidate<'_>,
+    members: u8,
+) -> Result<Verdict, AssemblyError> {
     let superblock = candidate.superblock;
     let place = match freshest.roles.role(superblock.dev_number) {
         DeviceRole::Journal => return Err(AssemblyError::Journal),
@@ -303,7 +331,7 @@ fn judge(freshest: &Superblock, candidate: &Candidate<'_>) -> Result<Verdict, As
         DeviceRole::Slot(place) => place,
     };
     let missed = freshest.events.saturating_sub(superblock.events);
-    let member = u8::try_from(place).ok().filter(|_| u32::from(place) < freshest.members);
+    let member = u8::try_from(place).ok().filter(|_| place < u16::from(members));
     let reason = match (member, superblock.own_role()) {
         _ if missed > 1 => LeftOutReason::Stale { missed },
         _ if moves(superblock) && freshest.reshape.is_none() => LeftOutReason::Moved,
