@@ -23,10 +23,12 @@ mod collide;
 mod error;
 mod progress;
 mod room;
+mod takeover;
 mod walk;
 
 pub use change::{Change, Direction, Shift, beyond_redundancy};
 pub use error::{ChangeError, PositionError};
 pub use progress::{Position, Progress, Routed, Side};
 pub use room::Room;
+pub use takeover::{Redundancy, Takeover, TakeoverError, with_q};
 pub use walk::{Load, Means, Parking, Reversal, Step, WINDOW_UNITS_MAX};

@@ -17,3 +17,4 @@ mod drive;
 mod linux;
 mod model;
 mod pairs;
+mod takeover;
