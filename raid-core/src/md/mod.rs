@@ -5,6 +5,7 @@
 
 mod area;
 mod assembly;
+mod backup;
 mod bad_blocks;
 mod bitmap;
 mod bytes;
@@ -25,6 +26,10 @@ pub use area::{Area, AreaError};
 pub use assembly::{
     Assembly, AssemblyError, CANDIDATES_MAX, Candidate, FaultClass, HalfDone, HalfDoneError,
     LeftOut, LeftOutReason, Seat, assemble, assemble_reshape,
+};
+pub use backup::{
+    BACKUP_HEADER_SECTORS, BackupArea, BackupError, BackupHeader, BackupLayout, ChangeSum,
+    ContentSum,
 };
 pub use bad_blocks::{
     BAD_BLOCKS_MAX, BadBlockEntry, BadBlockError, BadBlockList, BadBlockRange, Full, Unrecorded,
