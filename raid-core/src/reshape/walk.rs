@@ -139,6 +139,22 @@ impl Progress {
         }
     }
 
+    /// What a walk may have overwritten from a backup that is not given: the critical section from the
+    /// position on. `None` if the position is in none. Until the backup is given, and be it empty,
+    /// the range must not be read: only the backup says what holds.
+    #[must_use]
+    pub fn doubtful(&self) -> Option<(Lba, Sectors)> {
+        let (change, at) = (self.change(), self.safe());
+        let next = change.ahead(at, 1)?;
+        match landing(change, at, next, at) {
+            Landing::Clear => None,
+            Landing::OnLive => {
+                let load = change.load(at, change.ahead(at, WINDOW_UNITS_MAX)?)?;
+                Some((load.start, load.sectors))
+            }
+        }
+    }
+
     /// The piece that a backup holds from before a crash: from the position on, so many sectors.
     /// `None` if no walk has such a piece: the backup is of another time or another walk.
     #[must_use]

@@ -48,6 +48,14 @@ enum Depth {
     Calm,
 }
 
+/// How many times as many subsets the long run tries: `RAID_CRASHES=long`.
+fn thoroughness() -> usize {
+    match std::env::var("RAID_CRASHES").is_ok_and(|value| value == "long") {
+        true => 20,
+        false => 1,
+    }
+}
+
 pub(crate) fn run(change: Change, run: &Run) -> Result<Seen, String> {
     let mut model = Model::new(change, run.missing.clone());
     let mut driver = Driver { run, dice: Dice(run.seed), seen: Seen::default() };
@@ -125,7 +133,7 @@ impl Driver<'_> {
             Depth::Calm => return Ok(()),
             Depth::Second => 2,
             Depth::First if count <= SUBSETS_OF => 1 << count,
-            Depth::First => self.run.samples,
+            Depth::First => self.run.samples * thoroughness(),
         };
         for number in 0..tries {
             let seed = self.dice.below(usize::MAX);
