@@ -1,5 +1,5 @@
 # Guest script: arrays with a log, cut off while writes are under way, so that the log holds what the members do not.
-# make-fixtures runs it and cuts the images.
+# make-fixtures and ppl.py append what arrays, and cut the images.
 #
 # Each member's data area is a device of its own below the member. Holding one back, while the log goes on, leaves what
 # a crash between the writes of one stripe leaves: `held` names the member whose data area was held. In-flight writes
@@ -55,11 +55,3 @@ in_flight() {
   overwrite /dev/vdc 107 3
   sync & # of every array: it does not end, and no later one would
 }
-
-log=ppl
-use 0; create ppl-r5 5 4; in_flight 1
-log=journal
-use 1; create journal-r5 5 3; in_flight 1
-use 2; create journal-r6 6 5; in_flight 2
-sleep 3
-power_cut
