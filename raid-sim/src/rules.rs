@@ -74,6 +74,15 @@ impl Rule {
         }
     }
 
+    /// Whether the device calls the commands malformed, or cannot do them.
+    #[must_use]
+    pub const fn rejects(&self) -> bool {
+        match self.fault {
+            Fault::InvalidRequest | Fault::Unsupported => true,
+            Fault::Media | Fault::Integrity | Fault::Transport | Fault::Gone => false,
+        }
+    }
+
     /// The device is gone once it has carried out `commands` more.
     #[must_use]
     pub const fn gone_after(commands: u64) -> Self {

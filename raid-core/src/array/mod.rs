@@ -66,7 +66,7 @@ pub(crate) struct Array<'m> {
 pub enum Fate {
     /// It can, degraded or not.
     Serving,
-    /// More members are lost than the redundancy makes up for: it takes no write, and reads what is
+    /// More members are lost than the redundancy makes up for, or all of them reject metadata: it takes no write, and reads what is
     /// left. Once it was written to, nothing is made from parity any more: its failure may have cut
     /// a write short, and then the row does not fit.
     Failed,
@@ -313,8 +313,17 @@ impl<'m> Array<'m> {
         }
     }
 
-    /// Members that failed while metadata was written.
+    /// Members that failed while metadata was written. Where all of them reject it, the host cannot
+    /// keep it: nobody is blamed, and the array takes no more writes.
     pub(crate) fn lose_all<H: Host>(&mut self, results: &Results, host: &mut H) {
+        match self.fate {
+            Fate::Serving if results.rejected == self.present() => {
+                self.fate = Fate::Failed;
+                host.note(Event::ArrayFailed);
+                return;
+            }
+            Fate::Serving | Fate::Failed => {}
+        }
         self.lose(results.blocks, results.block_fault, host);
         self.lose(results.members, results.member_fault, host);
         self.lose(results.rejected, results.rejected_fault, host);

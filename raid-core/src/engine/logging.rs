@@ -99,7 +99,9 @@ impl Engine<'_> {
             let Occupant::Operation { stripe, claim } = &slot.occupant else { continue };
             match (stripe.share(), stripe.awaits()) {
                 (Share::Queued(member), _)
-                    if member == holder && !self.array.absent().contains(holder) =>
+                    if member == holder
+                        && !self.array.absent().contains(holder)
+                        && !self.array.log.are_refused() =>
                 {
                     let candidate = (claim.arrival(), index);
                     first = Some(first.map_or(candidate, |first| first.min(candidate)));

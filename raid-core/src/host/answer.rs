@@ -123,7 +123,8 @@ pub enum Event {
         /// Its place.
         member: MemberIndex,
     },
-    /// More members are lost than the redundancy makes up for: no more writes.
+    /// More members are lost than the redundancy makes up for, or all of them reject metadata, as those
+    /// of a host that cannot keep it: no more writes.
     ArrayFailed,
     /// What [`Engine::quiesce`](crate::engine::Engine::quiesce) asked for is reached: nothing is in
     /// flight but commands that were abandoned, and nothing is issued.

@@ -140,6 +140,10 @@ pub enum Command {
     /// only what was sealed counts.
     ///
     /// The bytes may be written now, or kept and written with the header.
+    ///
+    /// A host that says [`Fault::InvalidRequest`] or [`Fault::Unsupported`] to this, or to
+    /// [`Command::SealLog`], has no such log: the writes that were to be logged are rejected, and no
+    /// member is blamed.
     LogParity {
         /// The member's device.
         device: DeviceIndex,
@@ -306,6 +310,16 @@ pub enum Fault {
     InvalidRequest,
     /// The device cannot do this at all. Nobody's fault below: goes back to the requester.
     Unsupported,
+}
+
+impl Fault {
+    /// Whether it is nobody's below: the command is at fault, or the host that has it carried out.
+    pub(crate) const fn is_rejection(self) -> bool {
+        match self {
+            Self::InvalidRequest | Self::Unsupported => true,
+            Self::Media | Self::Integrity | Self::Transport | Self::Gone => false,
+        }
+    }
 }
 
 /// A report that no command in flight matches: late, doubled or forged. Nothing has changed.

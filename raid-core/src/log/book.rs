@@ -45,6 +45,8 @@ pub(super) enum Page {
     Flush(Call),
     /// A durable batch.
     Full,
+    /// A batch that the host did not take: its operations give up, and nothing was written for them.
+    Void(Fault),
 }
 
 /// What a log asks of its device.
@@ -64,6 +66,8 @@ pub(super) enum BookStep {
     /// There is more to do, and operations are to be looked at.
     Again,
     Lost(Fault),
+    /// The host has no log to open.
+    NoLog(Fault),
 }
 
 impl Book {
@@ -119,7 +123,8 @@ impl Book {
             | Page::Shut
             | Page::Seal(_)
             | Page::Flush(_)
-            | Page::Full => return Turn::Later,
+            | Page::Full
+            | Page::Void(_) => return Turn::Later,
         }
         self.called = None;
         let sum = self.partial.0.saturating_add(partial.0);
@@ -153,8 +158,13 @@ impl Book {
         match self.page {
             Page::Closed => true,
             Page::Seal(_) | Page::Flush(_) => self.entries == 0,
-            Page::Gone | Page::Free | Page::Open | Page::Shut | Page::Full => false,
+            Page::Gone | Page::Free | Page::Open | Page::Shut | Page::Full | Page::Void(_) => false,
         }
+    }
+
+    /// Whether the log is being opened.
+    pub(super) fn is_opening(&self) -> bool {
+        self.is_closed() && self.page != Page::Closed
     }
 
     /// Whether all writes of a durable batch are over.
@@ -188,9 +198,13 @@ impl Book {
         }
         let call = match &mut self.page {
             Page::Seal(call) | Page::Flush(call) => call,
-            Page::Closed | Page::Gone | Page::Free | Page::Open | Page::Shut | Page::Full => {
-                return Err(Misuse::UnknownToken);
-            }
+            Page::Closed
+            | Page::Gone
+            | Page::Free
+            | Page::Open
+            | Page::Shut
+            | Page::Full
+            | Page::Void(_) => return Err(Misuse::UnknownToken),
         };
         match (&call, completion) {
             (Call::Wait, Completion::Compared { .. } | Completion::Located(_)) => {
@@ -219,7 +233,9 @@ impl Book {
             Page::Seal(Call::Offer) => BookStep::Offer(LogTask::Seal(self.batch)),
             Page::Flush(Call::Offer) => BookStep::Offer(LogTask::Flush),
             Page::Seal(Call::Back(Completion::Failed(fault)))
-            | Page::Flush(Call::Back(Completion::Failed(fault))) => BookStep::Lost(fault),
+            | Page::Flush(Call::Back(Completion::Failed(fault))) => self.failed(fault),
+            // Whoever had entered has left.
+            Page::Void(_) if self.writing == 0 && self.entered == 0 => self.enter_page(Page::Free),
             Page::Seal(Call::Back(_)) => self.enter_page(Page::Flush(Call::Offer)),
             Page::Flush(Call::Back(_)) if self.entries == 0 => self.enter_page(Page::Free),
             Page::Flush(Call::Back(_)) => self.enter_page(Page::Full),
@@ -228,7 +244,21 @@ impl Book {
             | Page::Free
             | Page::Seal(Call::Wait)
             | Page::Flush(Call::Wait)
-            | Page::Full => BookStep::Nothing,
+            | Page::Full
+            | Page::Void(_) => BookStep::Nothing,
+        }
+    }
+
+    /// A batch, or the first log of all, did not come to be. Nobody has written yet who relies on it,
+    /// so where nobody below is at fault, nobody is lost.
+    const fn failed(&mut self, fault: Fault) -> BookStep {
+        match (fault.is_rejection(), self.entries) {
+            (false, _) => BookStep::Lost(fault),
+            (true, 0) => {
+                let _ = self.enter_page(Page::Closed);
+                BookStep::NoLog(fault)
+            }
+            (true, _) => self.enter_page(Page::Void(fault)),
         }
     }
 
@@ -264,7 +294,8 @@ impl Book {
             | Page::Free
             | Page::Open
             | Page::Shut
-            | Page::Full) => page,
+            | Page::Full
+            | Page::Void(_)) => page,
         };
     }
 }

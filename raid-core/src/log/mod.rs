@@ -62,6 +62,8 @@ enum Standing {
     Rest,
     /// Each member's log is being opened.
     Opening,
+    /// The host has no log for a member to open. Who waits for one gives up.
+    Refused(Fault),
     On,
 }
 
@@ -85,6 +87,17 @@ pub(crate) enum Turn {
     /// Into this batch.
     Now(u32),
     Later,
+    /// There are no logs, says the host.
+    Never(Fault),
+}
+
+/// What became of the batch of an operation whose entry is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sealed {
+    Durable,
+    NotYet,
+    /// The host did not take it.
+    Never(Fault),
 }
 
 /// What a step of a log led to.
@@ -163,15 +176,36 @@ impl Logs {
     /// Whether an operation that waits for a member's log may write its entry, of so much partial
     /// parity.
     pub(crate) fn join(&mut self, holder: MemberIndex, slot: SlotIndex, partial: Sectors) -> Turn {
+        if let Standing::Refused(fault) = self.standing {
+            return Turn::Never(fault);
+        }
         let room = self.room.unwrap_or_default();
         let turn = self.book(holder).map_or(Turn::Later, |book| book.join(slot, partial, room));
         self.ready.insert(holder);
         turn
     }
 
-    /// Whether the batch of an operation whose entry is written is durable.
-    pub(crate) fn is_durable(&self, holder: MemberIndex) -> bool {
-        self.books.get(holder.index()).is_some_and(|book| book.page == Page::Full)
+    /// What became of the batch of an operation whose entry is written.
+    pub(crate) fn sealed(&self, holder: MemberIndex) -> Sealed {
+        match self.books.get(holder.index()).map(|book| book.page) {
+            Some(Page::Full) => Sealed::Durable,
+            Some(Page::Void(fault)) => Sealed::Never(fault),
+            Some(
+                Page::Closed
+                | Page::Gone
+                | Page::Free
+                | Page::Open
+                | Page::Shut
+                | Page::Seal(_)
+                | Page::Flush(_),
+            )
+            | None => Sealed::NotYet,
+        }
+    }
+
+    /// Whether nobody gets a log that waits for one.
+    pub(crate) const fn are_refused(&self) -> bool {
+        matches!(self.standing, Standing::Refused(_))
     }
 
     /// A member was lost: nobody waits for its log any more, once what is in flight has come back.
@@ -228,6 +262,10 @@ impl Logs {
         if let (Standing::Off, Consistency::Clean, 0) = (self.standing, vouched, self.early) {
             self.standing = Standing::Rest;
         }
+        // All have given up: who comes later may try again.
+        if self.are_refused() && !self.books.iter().any(Book::is_wanted) {
+            self.standing = Standing::Rest;
+        }
         if self.standing == Standing::Rest && self.books.iter().any(Book::is_wanted) {
             self.standing = Standing::Opening;
             self.opens = present;
@@ -243,7 +281,9 @@ impl Logs {
         let (books, opens) = (&self.books, self.opens.intersection(present));
         let closed = |member: &MemberIndex| books.get(member.index()).is_some_and(Book::is_closed);
         self.opens = opens.into_iter().filter(closed).collect();
-        self.opens.lowest()
+        let opening =
+            |member: &MemberIndex| books.get(member.index()).is_some_and(Book::is_opening);
+        self.opens.into_iter().find(opening).or(self.opens.lowest())
     }
 
     /// Takes one step with one member's log.
@@ -280,6 +320,12 @@ impl Logs {
             BookStep::Lost(fault) => {
                 self.ready.insert(member);
                 LogStep::Lost(member, fault)
+            }
+            BookStep::NoLog(fault) if standing == Standing::On => LogStep::Lost(member, fault),
+            BookStep::NoLog(fault) => {
+                self.standing = Standing::Refused(fault);
+                self.calls = self.calls.union(present);
+                LogStep::Moved
             }
         }
     }
@@ -346,3 +392,13 @@ impl Logs {
         waiting.union(self.settling.in_flight())
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and says where"
+)]
+mod tests;

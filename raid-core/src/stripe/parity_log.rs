@@ -7,8 +7,8 @@
 use super::{Call, Ending, Log, Next, Outcome, Ports, Stripe, Trouble, Work};
 use crate::array::{Array, Fate};
 use crate::batch::Settled;
-use crate::host::{Blocked, Buffer, Command, Completion, Host, Misuse, SlotIndex};
-use crate::log::{Share, Turn};
+use crate::host::{Blocked, Buffer, Command, Completion, Fault, Host, Misuse, SlotIndex};
+use crate::log::{Sealed, Share, Turn};
 use crate::members::MemberSet;
 use crate::plan::{Logged, Operation, Plan, Task};
 use crate::units::{MemberIndex, Sectors};
@@ -74,10 +74,11 @@ impl ParityLog {
             }
             (Self::Queued(state), Fate::Serving) => state.step(ports),
             (Self::Entering(state), Fate::Serving) => state.step(ports),
-            (Self::Entered(_), Fate::Serving) if ports.array.log.is_durable(holder) => {
-                Log::enter(work, plan, ports.array)
-            }
-            (Self::Entered(_), Fate::Serving) => Next::Wait(Stripe::ParityLog(self)),
+            (Self::Entered(_), Fate::Serving) => match ports.array.log.sealed(holder) {
+                Sealed::Durable => Log::enter(work, plan, ports.array),
+                Sealed::NotYet => Next::Wait(Stripe::ParityLog(self)),
+                Sealed::Never(fault) => refused(work, &plan, fault),
+            },
         }
     }
 
@@ -167,6 +168,7 @@ impl Queued {
         let partial = if has_partial_parity(&plan) { work.sectors() } else { Sectors::ZERO };
         match ports.array.log.join(holder, ports.slot, partial) {
             Turn::Later => Next::Wait(Stripe::ParityLog(ParityLog::Queued(self))),
+            Turn::Never(fault) => refused(work, &plan, fault),
             Turn::Now(batch) => {
                 let call = Call::Offer;
                 Next::Enter(Entering { work, plan, holder, batch, call }.stripe())
@@ -200,6 +202,9 @@ impl Entering {
                 }
             }
             Call::Wait => Next::Wait(self.stripe()),
+            Call::Back(Completion::Failed(fault)) if fault.is_rejection() => {
+                refused(work, &plan, fault)
+            }
             // A member without a log is not one to keep the parity that goes by it.
             Call::Back(Completion::Failed(fault)) => {
                 ports.array.lose(MemberSet::only(holder), fault, ports.host);
@@ -215,6 +220,18 @@ impl Entering {
             }
         }
     }
+}
+
+/// The host does not log what was to be written, and nothing is: that is nobody's fault below. A read
+/// has brought what it was to bring.
+const fn refused(work: Work, plan: &Plan, fault: Fault) -> Next {
+    Next::Done(Ending::Work(
+        work,
+        match work.operation {
+            Operation::Read(_) | Operation::Check => Outcome::Done { unserved: plan.unserved },
+            Operation::Write(..) | Operation::Sync(_) => Outcome::Failed(Trouble::Rejected(fault)),
+        },
+    ))
 }
 
 fn has_partial_parity(plan: &Plan) -> bool {

@@ -18,3 +18,4 @@ mod misuse;
 mod rejected;
 mod setups;
 mod soak;
+mod without_logs;
