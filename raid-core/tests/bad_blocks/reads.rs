@@ -1,13 +1,38 @@
 //! What is on the list is read by nobody.
 
-use raid_core::engine::{PassEnd, PassKind};
+use raid_core::engine::{Dirty, PassEnd, PassKind};
+use raid_core::geometry::Geometry;
 use raid_core::host::{Command, Event, Failure};
+use raid_core::metadata::Consistency;
 use raid_core::request::Stability;
-use raid_core::units::Sectors;
+use raid_core::units::{MemberIndex, Sectors, StripeRow};
 use raid_sim::rules::Action;
-use raid_sim::sim::{DATA_OFFSET, Lent, Sim, Wish};
+use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim, Wish};
 
 use crate::arrays::{self, CHUNK, ROWS, UNIT};
+
+/// It is no reason to refuse the whole array: what would have to be made from parity of unknown worth
+/// is an error, nothing on the members changes by that, and it is there for who insists.
+#[test]
+fn a_dirty_array_with_a_bad_block_neither_makes_it_up_nor_gives_it_up_by_being_started() {
+    for (layout, members) in arrays::layouts() {
+        let clean = arrays::blueprint(layout, members);
+        let Geometry::Parity(geometry) = &clean.geometry else { continue };
+        let data = geometry.row(StripeRow(1)).data_places();
+        let content = arrays::content(&clean, 1);
+        let dirty = Blueprint { consistency: Consistency::InSyncTo(Sectors(0)), ..clean.clone() };
+        let forced = Blueprint { dirty: Dirty::Force, ..dirty.clone() };
+        for member in 0..members {
+            let mut devices = clean.devices(&content);
+            arrays::list(&mut devices[usize::from(member)], CHUNK, UNIT);
+            let garbage = vec![0xA5; usize::try_from(UNIT).unwrap() * 512];
+            devices[usize::from(member)].medium.store(DATA_OFFSET + CHUNK, &garbage);
+            let lost = arrays::lost_after_restart(&dirty, &devices, &content);
+            assert_eq!(lost.len(), usize::from(data.contains(MemberIndex(member))), "{layout:?}");
+            assert_eq!(arrays::lost_after_restart(&forced, &devices, &content), []);
+        }
+    }
+}
 
 #[test]
 fn a_read_of_a_bad_block_comes_from_the_others_and_writes_nothing() {
