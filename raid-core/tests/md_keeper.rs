@@ -17,8 +17,11 @@ use raid_core::host::{BlockState, Durability, Event, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::limits::MEMBERS_MAX;
 use raid_core::md::{
-    BAD_BLOCKS_MAX, BadBlockEntry, BadBlockList, BadBlocks, SUPERBLOCK_BYTES, Superblock, Timestamp,
+    BAD_BLOCKS_MAX, BadBlockEntry, BadBlockList, BadBlocks, DeviceRole, ROLES_MAX,
+    SUPERBLOCK_BYTES, Superblock, Timestamp,
 };
+use raid_core::members::MemberSet;
+use raid_core::metadata::{Consistency, Record};
 use raid_core::units::{DeviceSector, MemberIndex, Sectors};
 
 const MEMBER: MemberIndex = MemberIndex(0);
@@ -92,6 +95,22 @@ impl Member {
         keeper.record_bad(MEMBER, &mut self.device, at, sectors, state)
     }
 
+    /// Records that this member, under that number, is all that there is.
+    fn record_as(&mut self, number: u32) -> Result<(), Fault> {
+        let mut seats = [None; MEMBERS_MAX];
+        seats[0] = Some(MdSeat { superblock: self.at, number, bitmap: None });
+        let mut keeper = MdKeeper::new(seats, Timestamp::default, |_: Event| {});
+        let record = Record {
+            events: self.superblock().events + 1,
+            consistency: Consistency::Clean,
+            failed: MemberSet::NONE,
+            rebuilding: MemberSet::NONE,
+            rebuilt_to: Sectors(0),
+            by_intent: MemberSet::NONE,
+        };
+        keeper.record(MEMBER, &mut self.device, &record)
+    }
+
     fn superblock(&mut self) -> Superblock {
         let mut block = [0; SUPERBLOCK_BYTES];
         self.device.read(self.at, &mut block).unwrap();
@@ -119,6 +138,25 @@ impl Member {
 
 /// Members of arrays of every version, all with a log.
 const WITH_LOGS: [&str; 3] = ["level5-v1.0", "level6-v1.1", "level5-v1.2"];
+
+/// It would be in use, and after a restart no superblock would know of it.
+#[test]
+fn a_record_that_has_no_room_for_a_device_number_is_not_written() {
+    for fixture in KERNEL_MADE {
+        let mut member = Member::of(fixture.name, |_| {});
+        let before = member.superblock();
+        let kept = usize::from(before.roles.count()).min(ROLES_MAX);
+        for number in [u32::try_from(kept).unwrap(), u32::MAX] {
+            assert_eq!(member.record_as(number), Err(Fault::InvalidRequest), "{number}");
+            assert_eq!(member.device.writes, []);
+        }
+        let last = u32::try_from(kept).unwrap() - 1;
+        assert_eq!(member.record_as(last), Ok(()));
+        let after = member.superblock();
+        assert_eq!(after.roles.role(last), DeviceRole::Slot(0));
+        assert_eq!(after.events, before.events + 1);
+    }
+}
 
 #[test]
 fn a_range_goes_on_the_log_and_comes_off_it_again() {

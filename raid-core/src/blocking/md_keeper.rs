@@ -20,7 +20,9 @@ use crate::units::{DeviceSector, MemberIndex, Sectors};
 pub struct MdSeat {
     /// Where it lies.
     pub superblock: DeviceSector,
-    /// The device's number, by which all superblocks name it.
+    /// The device's number, by which all superblocks name it:
+    /// [`Roles::free_number`](crate::md::Roles::free_number) gives one. With a number that they have
+    /// no room for, no record is written.
     pub number: u32,
     /// Where its write-intent bitmap lies, if the array has one.
     pub bitmap: Option<DeviceSector>,
@@ -109,7 +111,9 @@ where
         for (seat, place) in self.seats.iter().zip(0..=u8::MAX) {
             match seat {
                 Some(seat) if !record.failed.contains(MemberIndex(place)) => {
-                    superblock.roles.seat(seat.number, MemberIndex(place));
+                    // A record that does not name a member would leave it out of the array.
+                    let seated = superblock.roles.seat(seat.number, MemberIndex(place));
+                    seated.map_err(|_| Fault::InvalidRequest)?;
                 }
                 Some(_) | None => {}
             }

@@ -47,5 +47,5 @@ pub use fields::{
 };
 pub use join::JoinError;
 pub use reshape::{BeginError, ReshapeError, Which};
-pub use roles::{DeviceRole, ROLES_MAX, Roles};
+pub use roles::{DeviceRole, NumberBeyondRoles, ROLES_MAX, Roles};
 pub use superblock::{Replacement, Superblock, ZoneLayout};

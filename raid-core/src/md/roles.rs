@@ -55,6 +55,25 @@ pub struct Roles {
     count: u16,
 }
 
+/// A device number that a list of roles has no place for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberBeyondRoles {
+    /// The number.
+    pub number: u32,
+    /// How many the list has.
+    pub count: u16,
+}
+
+impl core::fmt::Display for NumberBeyondRoles {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { number, count } = self;
+        let kept = usize::from(*count).min(ROLES_MAX);
+        write!(f, "no role can be kept for device number {number}; give one below {kept}")
+    }
+}
+
+impl core::error::Error for NumberBeyondRoles {}
+
 impl Roles {
     /// The roles of a new array: the device of each number is the member at the place of that number.
     #[must_use]
@@ -89,12 +108,15 @@ impl Roles {
     }
 
     /// Gives a place to a device number. Whatever else was said to sit there does not any more.
-    /// A number beyond what a build keeps apart is left as it is.
-    pub fn seat(&mut self, number: u32, place: MemberIndex) {
+    ///
+    /// # Errors
+    /// The list, or what a build keeps apart of it, ends before that number. Nothing has changed.
+    pub fn seat(&mut self, number: u32, place: MemberIndex) -> Result<(), NumberBeyondRoles> {
         let raw = u16::from(place.0);
+        let beyond = NumberBeyondRoles { number, count: self.count };
         let number = match usize::try_from(number) {
             Ok(number) if number < ROLES_MAX && number < usize::from(self.count) => number,
-            Ok(_) | Err(_) => return,
+            Ok(_) | Err(_) => return Err(beyond),
         };
         for other in self.head.iter_mut().chain([&mut self.tail]) {
             if *other == raw {
@@ -103,13 +125,10 @@ impl Roles {
         }
         // Each round lengthens the list by one; it has room for `ROLES_MAX`.
         while self.head.len() <= number {
-            if self.head.push(self.tail).is_err() {
-                return;
-            }
+            self.head.push(self.tail).map_err(|_| beyond)?;
         }
-        if let Some(role) = self.head.get_mut(number) {
-            *role = raw;
-        }
+        *self.head.get_mut(number).ok_or(beyond)? = raw;
+        Ok(())
     }
 
     /// Calls every device at one of these places faulty.
@@ -177,11 +196,11 @@ mod tests {
         // As read from a list without numbers to spare.
         let head = [0, FAULTY].into_iter().collect();
         let mut roles = Roles { head, tail: 2, count: 3 };
-        roles.seat(1, MemberIndex(2));
+        assert_eq!(roles.seat(1, MemberIndex(2)), Ok(()));
         let expected = [DeviceRole::Slot(0), DeviceRole::Slot(2), DeviceRole::Faulty];
         assert!(roles.iter().eq(expected), "{roles:?}");
         // And back, where it was.
-        roles.seat(2, MemberIndex(2));
+        assert_eq!(roles.seat(2, MemberIndex(2)), Ok(()));
         let expected = [DeviceRole::Slot(0), DeviceRole::Faulty, DeviceRole::Slot(2)];
         assert!(roles.iter().eq(expected), "{roles:?}");
     }
