@@ -333,34 +333,51 @@ impl<'m> Array<'m> {
     /// is bad now.
     #[inline]
     pub(crate) fn standing(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
-        if self.bad(rectangle).is_empty() {
-            return self.standing_as_one(rectangle, writes);
+        match self.lost_parts(rectangle, writes).next() {
+            Some(_) => Standing::Lost,
+            None => Standing::Kept,
         }
-        // Part by part, each of them all good or all bad on every member.
-        let mut rest = *rectangle;
-        for _ in 0..rectangle.sectors.0 {
-            let border = self.bad_border(&rest).unwrap_or(rest.sectors);
-            let part = Rectangle { sectors: border.min(rest.sectors), ..rest };
-            match (self.standing_as_one(&part, writes), rest.behind(part.sectors)) {
-                (Standing::Lost, _) => return Standing::Lost,
-                (Standing::Kept, Some(behind)) => rest = behind,
-                (Standing::Kept, None) => break,
-            }
-        }
-        Standing::Kept
+    }
+
+    /// The parts of a rectangle that did not keep what was written to these places, and of which
+    /// places the blocks are lost there.
+    pub(crate) fn lost_parts(
+        &self,
+        rectangle: &Rectangle,
+        writes: MemberSet,
+    ) -> impl Iterator<Item = (Rectangle, MemberSet)> {
+        let void = |part: &Rectangle| part.covered().intersection(self.void(part));
+        let lost = move |part: &Rectangle| self.standing_as_one(part, writes) == Standing::Lost;
+        self.parts(*rectangle).filter(lost).map(move |part| (part, void(&part)))
+    }
+
+    /// The parts of a rectangle, each of them all good or all bad on every member.
+    fn parts(&self, rectangle: Rectangle) -> impl Iterator<Item = Rectangle> {
+        let mut rest = Some(rectangle);
+        core::iter::from_fn(move || {
+            let now = rest?;
+            let border = self.bad_border(&now).unwrap_or(now.sectors);
+            let part = Rectangle { sectors: border.min(now.sectors), ..now };
+            rest = now.behind(part.sectors);
+            Some(part)
+        })
+    }
+
+    /// Places whose block cannot be read, or is not to be.
+    fn void(&self, rectangle: &Rectangle) -> MemberSet {
+        let lost = rectangle.places().intersection(self.absent);
+        let stale = self.rebuilding.into_iter();
+        let stale = stale.filter(|member| self.validity(rectangle, *member) == Validity::Stale);
+        lost.union(stale.collect()).union(self.bad(rectangle))
     }
 
     #[inline]
     fn standing_as_one(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
-        let bad = self.bad(rectangle);
         let kept = match rectangle.span {
             Span::Row { .. } => {
                 let redundancy = u32::from(self.geometry.redundancy());
                 let lost = rectangle.places().intersection(self.absent);
-                let stale = self.rebuilding.into_iter();
-                let stale =
-                    stale.filter(|member| self.validity(rectangle, *member) == Validity::Stale);
-                let void = lost.union(stale.collect()).union(bad);
+                let void = self.void(rectangle);
                 let spared = rectangle.covered().intersection(void).is_empty();
                 let restorable = match self.redundancy(rectangle) {
                     Redundancy::InSync => void.count() <= redundancy,
@@ -371,7 +388,7 @@ impl<'m> Array<'m> {
             }
             Span::Chunk { .. } => writes
                 .difference(self.absent)
-                .difference(bad)
+                .difference(self.bad(rectangle))
                 .into_iter()
                 .any(|member| self.validity(rectangle, member) == Validity::Valid),
         };

@@ -414,7 +414,7 @@ impl Engine<'_> {
                 count(&mut walk.report.unwritten, bad);
                 next
             }
-            (Outcome::Failed(Trouble::Unrecoverable), _) => {
+            (Outcome::Failed(Trouble::Unrecoverable | Trouble::Unkept), _) => {
                 Follows::Halt(StopReason::Unrecoverable { at })
             }
             (Outcome::Failed(Trouble::NothingToCompare), _) => {

@@ -7,7 +7,7 @@ use super::slots::Occupant;
 use crate::host::{Event, Failure, Host, RequestId, SlotIndex};
 use crate::members::MemberSet;
 use crate::plan::Operation;
-use crate::rectangle::Span;
+use crate::rectangle::{Rectangle, Span};
 use crate::stripe::{Ending, Origin, Outcome, Planned, Trouble, Work};
 use crate::units::{FAULT_UNIT, Lba, Sectors};
 
@@ -79,13 +79,25 @@ impl Engine<'_> {
             // Only passes look for wrong blocks, and end so.
             Outcome::Located(_) | Outcome::GivenUp { .. } | Outcome::Unwritten { .. } => None,
             Outcome::Done { unserved } if unserved.is_empty() => None,
-            Outcome::Done { unserved } => self.name_lost(work, request, unserved, host),
+            Outcome::Done { unserved } => {
+                self.name_lost(&work.now(), request, unserved, host).map(unrecoverable)
+            }
             Outcome::Compared { mismatched_units } => {
                 self.count_mismatches(request, mismatched_units);
                 None
             }
             Outcome::Failed(Trouble::Unrecoverable) => {
-                self.name_lost(work, request, work.now().covered(), host)
+                let now = work.now();
+                self.name_lost(&now, request, now.covered(), host).map(unrecoverable)
+            }
+            Outcome::Failed(Trouble::Unkept) => {
+                let now = work.now();
+                let parts = self.array.lost_parts(&now, now.places());
+                let named =
+                    parts.filter_map(|(part, lost)| self.name_lost(&part, request, lost, host));
+                let first = named.min();
+                let first = first.or_else(|| self.name_lost(&now, request, now.covered(), host));
+                first.map(unrecoverable)
             }
             Outcome::Failed(
                 trouble @ (Trouble::Rejected(_)
@@ -115,13 +127,12 @@ impl Engine<'_> {
     /// Names each block that is lost. The first of them is the request's failure.
     fn name_lost(
         &self,
-        work: &Work,
+        now: &Rectangle,
         request: RequestId,
         lost: MemberSet,
         host: &mut impl Host,
-    ) -> Option<Failure> {
+    ) -> Option<(Lba, Sectors)> {
         // The copies of a chunk are one block.
-        let now = work.now();
         let lost = match now.span {
             Span::Row { .. } => lost,
             Span::Chunk { .. } => lost.lowest().map_or(MemberSet::NONE, MemberSet::only),
@@ -133,7 +144,7 @@ impl Engine<'_> {
             host.note(Event::RangeLost { request, at, sectors });
             first = Some(first.map_or(at, |first| first.min(at)));
         }
-        first.map(|at| Failure::Unrecoverable { at, sectors })
+        first.map(|at| (at, sectors))
     }
 
     fn count_mismatches(&mut self, request: RequestId, units: u32) {
@@ -145,10 +156,14 @@ impl Engine<'_> {
     }
 }
 
+const fn unrecoverable((at, sectors): (Lba, Sectors)) -> Failure {
+    Failure::Unrecoverable { at, sectors }
+}
+
 /// What a requester is told of trouble with a range.
 const fn failure(trouble: Trouble, at: Lba, sectors: Sectors) -> Failure {
     match trouble {
-        Trouble::Unrecoverable => Failure::Unrecoverable { at, sectors },
+        Trouble::Unrecoverable | Trouble::Unkept => Failure::Unrecoverable { at, sectors },
         Trouble::Rejected(fault) => Failure::Rejected { fault },
         Trouble::ArrayFailed => Failure::ArrayFailed,
         Trouble::NothingToCompare => Failure::NothingToCompare,
@@ -167,7 +182,9 @@ fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
         | Outcome::Unwritten { .. }
         | Outcome::Compared { .. }
         | Outcome::Located(_)
-        | Outcome::Failed(Trouble::Unrecoverable | Trouble::NotCompared) => work.next_piece(),
+        | Outcome::Failed(Trouble::Unrecoverable | Trouble::Unkept | Trouble::NotCompared) => {
+            work.next_piece()
+        }
         Outcome::Failed(
             Trouble::Rejected(_)
             | Trouble::ArrayFailed

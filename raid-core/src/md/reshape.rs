@@ -6,6 +6,7 @@
 use core::fmt;
 
 use super::fields::Reshape;
+use super::roles::NumberBeyondRoles;
 use super::superblock::Superblock;
 use crate::geometry::{ConfigError, Geometry, Layout, Shape};
 use crate::reshape::{Change, ChangeError, Direction, Position, Progress, Room, Shift};
@@ -34,6 +35,8 @@ pub enum BeginError {
         /// The room around the data.
         room: Room,
     },
+    /// The list of roles has no room for a device that comes in.
+    Roles(NumberBeyondRoles),
 }
 
 impl fmt::Display for BeginError {
@@ -49,6 +52,7 @@ impl fmt::Display for BeginError {
                 "there is no room to shift the data by {} sectors: {} are free before it, {} behind",
                 shift.0, room.before.0, room.behind.0
             ),
+            Self::Roles(beyond) => beyond.fmt(f),
         }
     }
 }
@@ -115,6 +119,10 @@ impl Superblock {
         if shift.distance() > has {
             return Err(BeginError::NoRoom { shift, room });
         }
+        let mut roles = self.roles.clone();
+        for (number, place) in incoming {
+            roles.seat(*number, *place).map_err(BeginError::Roles)?;
+        }
         let after = change.after();
         let members = u32::from(after.members());
         self.reshape = Some(Reshape {
@@ -127,9 +135,7 @@ impl Superblock {
             new_offset: (new_offset != 0).then_some(new_offset),
         });
         self.members = members;
-        for (number, place) in incoming {
-            self.roles.seat(*number, *place);
-        }
+        self.roles = roles;
         Ok(())
     }
 

@@ -146,9 +146,8 @@ pub(super) fn finish<H: Host>(
         | (Operation::Check | Operation::Write(..), Standing::Kept) => {
             Outcome::Done { unserved: plan.unserved }
         }
-        (Operation::Check | Operation::Write(..), Standing::Lost) => {
-            Outcome::Failed(Trouble::Unrecoverable)
-        }
+        (Operation::Write(..), Standing::Lost) => Outcome::Failed(Trouble::Unkept),
+        (Operation::Check, Standing::Lost) => Outcome::Failed(Trouble::Unrecoverable),
     };
     let ending = Ending::Work(work, outcome);
     let void = ports.array.absent().union(ports.array.rebuilding()).union(ports.array.bad(&now));

@@ -55,6 +55,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Trouble {
     /// More is lost in this rectangle than the redundancy makes up for.
     Unrecoverable,
+    /// It is written, to all that took it, and the redundancy does not make up for the rest.
+    Unkept,
     /// A device called a command malformed or unsupported.
     Rejected(Fault),
     /// The array has failed.

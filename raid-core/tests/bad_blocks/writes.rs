@@ -118,7 +118,7 @@ fn a_unit_that_takes_no_write_in_a_degraded_row_fails_the_write_and_not_the_arra
     let mut lent = Lent::to(&degraded);
     let mut sim = Sim::made(&degraded, &mut lent, devices);
     let answer = sim.request(arrays::write(&after, 0, CHUNK));
-    let named = Failure::Unrecoverable { at: Lba(0), sectors: Sectors(CHUNK) };
+    let named = Failure::Unrecoverable { at: Lba(UNIT), sectors: Sectors(UNIT) };
     assert_eq!(answer.result, Err(named));
     assert_eq!(sim.fate(), Fate::Serving);
     assert_eq!(arrays::listed(&sim), [(0, UNIT, UNIT)]);
@@ -334,4 +334,44 @@ fn a_block_that_cannot_come_off_a_list_that_was_just_filled_goes_on_record_again
         assert_eq!(arrays::lost_after_restart(&more, &sim.host.devices, &wanted), [], "{seed}");
     }
     assert!(filled > 0);
+}
+
+/// What a write of several blocks names as lost is what is lost, and no block beside it.
+#[test]
+fn a_write_that_is_not_kept_everywhere_names_what_is_lost() {
+    let mut lossy = 0;
+    for (layout, members) in arrays::layouts() {
+        for takers in 0..members {
+            let blueprint = arrays::blueprint(layout, members);
+            let (before, after) = (arrays::content(&blueprint, 1), arrays::content(&blueprint, 2));
+            let mut devices = blueprint.devices(&before);
+            // Some members take no write to one unit, and one of them to two.
+            let bad = DATA_OFFSET + CHUNK + UNIT..DATA_OFFSET + CHUNK + 2 * UNIT;
+            let rule = Rule::on(&[Action::Write], Fault::Media);
+            for device in &mut devices[usize::from(takers)..] {
+                device.rules.push(rule.clone().at(bad.clone()));
+            }
+            devices[usize::from(takers)].rules.push(rule.at(bad.end..bad.end + UNIT));
+            let mut lent = Lent::to(&blueprint);
+            let mut sim = Sim::made(&blueprint, &mut lent, devices);
+            let size = blueprint.geometry.size().0;
+            let answer = sim.request(arrays::write(&after, 0, size));
+            let mut named = Vec::new();
+            for event in sim.host.events() {
+                if let Event::RangeLost { at: Lba(at), sectors: Sectors(sectors), .. } = event {
+                    named.extend((at..at + sectors).step_by(usize::try_from(UNIT).unwrap()));
+                }
+            }
+            named.sort_unstable();
+            let lost = arrays::lost_units(&mut sim, &after);
+            assert_eq!(named, lost, "{layout:?}: {takers} of {members} take it");
+            match answer.result {
+                Ok(_) => assert_eq!(lost, []),
+                Err(Failure::Unrecoverable { at, .. }) => assert!(lost.contains(&at.0)),
+                Err(other) => panic!("{layout:?}: {other:?}"),
+            }
+            lossy += usize::from(!lost.is_empty());
+        }
+    }
+    assert!(lossy > 10, "{lossy}");
 }
