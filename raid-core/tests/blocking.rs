@@ -276,6 +276,7 @@ fn a_member_that_is_failed_is_on_record_and_not_used_again() {
                     rebuilding: MemberSet::NONE,
                     rebuilt_to: Sectors(0),
                     by_intent: MemberSet::NONE,
+                    replacement: None,
                 };
                 let others = (0..members).map(MemberIndex).filter(|other| !gone.contains(other));
                 let expected: Vec<_> = others.map(|other| (other, record)).collect();

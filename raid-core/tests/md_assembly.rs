@@ -89,6 +89,7 @@ fn record(superblock: &Superblock, failed: &[u8]) -> Record {
         rebuilding: MemberSet::NONE,
         rebuilt_to: Sectors(0),
         by_intent: MemberSet::NONE,
+        replacement: None,
     }
 }
 

@@ -107,6 +107,7 @@ impl Member {
             rebuilding: MemberSet::NONE,
             rebuilt_to: Sectors(0),
             by_intent: MemberSet::NONE,
+            replacement: None,
         };
         keeper.record(MEMBER, &mut self.device, &record)
     }

@@ -22,6 +22,8 @@ pub struct Blueprint {
     pub member_sectors: u64,
     /// Who sits where.
     pub seats: Vec<Option<Seat>>,
+    /// Who is to replace the member at this place.
+    pub replacement: Option<(MemberIndex, Seat)>,
     /// What the metadata says of parity.
     pub consistency: Consistency,
     /// What the metadata says of events.
@@ -69,6 +71,7 @@ impl Blueprint {
             geometry: Geometry::new(shape).expect("a possible shape"),
             member_sectors,
             seats: (0..members).map(|member| Some(seat(member))).collect(),
+            replacement: None,
             consistency: Consistency::Clean,
             events: 10,
             lane: Sectors(8),
@@ -108,6 +111,22 @@ impl Blueprint {
             Geometry::Copies(copies) => copies.size(),
         };
         self.intent = Some(Intent::over(covered, Sectors(chunk), self.events));
+        self
+    }
+
+    /// The same array with a device behind those of the members, which is to replace one of them and
+    /// holds what that holds up to a mark.
+    #[must_use]
+    pub fn replacing(mut self, member: u8, copied_to: u64) -> Self {
+        let seat = Seat {
+            device: DeviceIndex(self.geometry.members()),
+            state: MemberState::Rebuilding { valid_to: Sectors(copied_to) },
+            data_offset: DeviceSector(DATA_OFFSET),
+            limits: IoLimits::RELAXED,
+            reads: ReadsFrom::Freely,
+            behind: Behind::Everything,
+        };
+        self.replacement = Some((MemberIndex(member), seat));
         self
     }
 

@@ -151,7 +151,7 @@ impl SimHost {
         self.rebuilding.remove(member);
     }
 
-    /// A device takes a free place, as something that is to be rebuilt. It gets the bitmap of the
+    /// A device takes a free place, or comes in as a replacement, as something that is to be rebuilt. It gets the bitmap of the
     /// others.
     pub fn seat(&mut self, member: MemberIndex, device: DeviceIndex) {
         let other = self.living().next().map(|(_, other)| other.index());
@@ -159,6 +159,10 @@ impl SimHost {
             let intent = self.devices[other].intent.clone();
             self.devices[device.index()].intent.clone_from(&intent);
             self.devices[device.index()].durable_intent = intent;
+        }
+        // A replacement comes behind all members.
+        if member.index() == self.seats.len() {
+            self.seats.push(None);
         }
         self.seats[member.index()] = Some(device);
         self.lost.remove(member);
@@ -499,7 +503,12 @@ impl Host for SimHost {
             for (place, device) in self.living() {
                 let durable = self.devices[device.index()].durable;
                 let recorded = durable.map_or(MemberSet::NONE, |record| record.failed);
-                let missing = self.noted.difference(recorded);
+                let known = durable.and_then(|record| record.replacement);
+                let by = MemberIndex(self.geometry.members());
+                if self.lost.contains(by) {
+                    assert_eq!(known, None, "answered before the loss of a replacement is known");
+                }
+                let missing = self.noted.difference(recorded.union(MemberSet::only(by)));
                 assert!(
                     missing.is_empty(),
                     "answered before the loss of {missing:?} was on record on member {place}"
@@ -526,6 +535,15 @@ impl Host for SimHost {
                 self.lost.insert(member);
                 self.noted.insert(member);
             }
+            Event::MemberReplaced { member, by } => {
+                self.seats[member.index()] = self.seats[by.index()].take();
+                self.rebuilding.remove(by);
+                if self.lost.contains(member) {
+                    self.lost.remove(member);
+                    self.noted.remove(member);
+                    self.rebuilding.insert(member);
+                }
+            }
             Event::ArrayFailed => {
                 assert_eq!(self.array_failed, ArrayFailed::NotYet, "an array fails once");
                 self.array_failed = ArrayFailed::Noted;
@@ -541,6 +559,7 @@ impl Host for SimHost {
             }
             Event::PassEnded { report, end: PassEnd::Finished } => match report.kind {
                 PassKind::Recovery => self.rebuilding = MemberSet::NONE,
+                PassKind::Replacement => {}
                 PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate => {}
             },
             Event::PassEnded { end: PassEnd::Halted(_), .. }

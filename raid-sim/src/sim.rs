@@ -140,6 +140,13 @@ pub struct Sim<'m> {
     abandoned_at: u64,
 }
 
+fn seat_replacement(blueprint: &Blueprint, engine: &mut Engine<'_>, host: &mut SimHost) {
+    if let Some((member, seat)) = blueprint.replacement {
+        let by = engine.add_replacement(member, seat).expect("a replacement that fits");
+        host.seat(by, seat.device);
+    }
+}
+
 impl<'m> Sim<'m> {
     /// An engine for the array, over these devices.
     ///
@@ -171,9 +178,12 @@ impl<'m> Sim<'m> {
             bad_blocks: &mut lent.bad_blocks,
             ..Memory::new(&mut lent.slots, &mut lent.requests)
         };
+        let mut engine = Engine::new(&setup, memory)?;
+        let mut host = SimHost::new(blueprint, devices);
+        seat_replacement(blueprint, &mut engine, &mut host);
         Ok(Self {
-            engine: Engine::new(&setup, memory)?,
-            host: SimHost::new(blueprint, devices),
+            engine,
+            host,
             order: Order::Fifo,
             reports: Reports::Once,
             patience: Patience::UntilQuiet,
@@ -438,6 +448,7 @@ impl<'m> Sim<'m> {
             .filter_map(|event| match event {
                 Event::PassEnded { report, end } => Some((report, end)),
                 Event::MemberFailed { .. }
+                | Event::MemberReplaced { .. }
                 | Event::ArrayFailed
                 | Event::MemberHung { .. }
                 | Event::MemberQuiet { .. }

@@ -274,7 +274,16 @@ impl Assembled {
                 | Validity::Everything
                 | Validity::JournalTail(_) => MemberSet::NONE,
             };
-            let record = Record { events, consistency, failed, rebuilding, rebuilt_to, by_intent };
+            let replacement = None;
+            let record = Record {
+                events,
+                consistency,
+                failed,
+                rebuilding,
+                rebuilt_to,
+                by_intent,
+                replacement,
+            };
             if let Some(at) = at.get_mut(member.index()) {
                 *at = Some(md_seat(known));
             }
@@ -612,6 +621,7 @@ impl Names {
             Event::RangeLost { .. }
             | Event::PassEnded { .. }
             | Event::BlockGood { .. }
+            | Event::MemberReplaced { .. }
             | Event::MemberHung { .. }
             | Event::MemberQuiet { .. }
             | Event::Quiesced => {}

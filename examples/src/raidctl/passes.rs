@@ -56,9 +56,11 @@ pub(crate) fn run(array: &mut Array<'_, Image>, job: &Job<'_>) -> Result<Ended, 
     drop(progress);
     let settled = match job.kind {
         PassKind::Check => Ok(()),
-        PassKind::Resync | PassKind::Recovery | PassKind::Repair | PassKind::Locate => {
-            array.mark_clean()
-        }
+        PassKind::Resync
+        | PassKind::Recovery
+        | PassKind::Replacement
+        | PassKind::Repair
+        | PassKind::Locate => array.mark_clean(),
     };
     let ended = match (done, interrupts.code()) {
         (Ok(report), _) => Ended::Finished(report),
@@ -112,7 +114,10 @@ fn failed(what: &str, failure: &PassFailure) -> Error {
         PassFailure::Halted(_, halt) => match halt {
             Halt::Stopped(StopReason::Unrecoverable { .. }) => Error::Lost(text),
             Halt::Stopped(
-                StopReason::TargetLost | StopReason::MemberLost | StopReason::ArrayFailed,
+                StopReason::TargetLost
+                | StopReason::OriginalLost
+                | StopReason::MemberLost
+                | StopReason::ArrayFailed,
             ) => Error::Refused(text),
             Halt::Stopped(StopReason::Rejected) | Halt::Parked => Error::Engine(text),
         },

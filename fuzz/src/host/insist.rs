@@ -259,6 +259,7 @@ impl MemoryHost {
                         let there = |member| !self.absent.contains(member);
                         assert!(!pass.targets.iter().any(there), "a target is left");
                     }
+                    StopReason::OriginalLost => panic!("no member is being replaced"),
                     StopReason::Unrecoverable { .. } => {
                         assert!(!self.injured.is_empty() || self.unsynced_from.is_some());
                     }
@@ -292,7 +293,7 @@ impl MemoryHost {
                     "parity agrees: {report:?}"
                 );
             }
-            PassKind::Locate => {}
+            PassKind::Locate | PassKind::Replacement => {}
         }
         let all = self.synced_lines();
         let what = format!("a finished {:?}", pass.kind);

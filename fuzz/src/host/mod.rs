@@ -225,6 +225,7 @@ impl Host for MemoryHost {
                 assert!(self.absent.insert(member.0), "member {member:?} fails once");
             }
             Event::RangeLost { request, at, sectors } => self.lost.push((request, at, sectors)),
+            Event::MemberReplaced { member, .. } => panic!("nobody replaces member {member:?}"),
             Event::MemberHung { member } => {
                 self.told_hung.insert(member.0);
             }

@@ -205,6 +205,19 @@ impl<'m> BadBlocks<'m> {
         self.keep(|other| (other.member != member).then_some(other));
     }
 
+    /// The ranges of a member are another's, which has none.
+    pub(super) fn rename(&mut self, from: MemberIndex, to: MemberIndex) {
+        for _ in 0..self.count {
+            let Some(range) = self.next_from(from, 0).copied() else { break };
+            let first = |other: BadBlock| (other != range).then_some(other);
+            self.keep(first);
+            // One has just been taken out.
+            if let Err(Full) = self.insert(BadBlock { member: to, ..range }) {
+                break;
+            }
+        }
+    }
+
     fn insert(&mut self, range: BadBlock) -> Result<(), Full> {
         if self.count >= self.memory.len() {
             return Err(Full);
@@ -246,7 +259,8 @@ impl Array<'_> {
         start: Sectors,
         sectors: Sectors,
     ) -> Option<BadBlock> {
-        let at = rectangle.member_sector(&self.geometry, member)?.checked_add(start)?;
+        let place = self.place_of(member);
+        let at = rectangle.member_sector(&self.geometry, place)?.checked_add(start)?;
         Some(BadBlock { member, at, sectors })
     }
 
@@ -259,7 +273,7 @@ impl Array<'_> {
     /// Whether a block of a member that is here is bad in part, and good in part.
     #[inline]
     pub(crate) fn is_mixed(&self, rectangle: &Rectangle) -> bool {
-        let mut places = self.bad(rectangle).difference(self.absent).into_iter();
+        let mut places = self.bad_seats(rectangle).difference(self.absent).into_iter();
         places.any(|member| self.health(rectangle, member) == Health::Mixed)
     }
 
@@ -269,8 +283,21 @@ impl Array<'_> {
         if self.bad_blocks.ranges().is_empty() {
             return MemberSet::NONE;
         }
-        let places = rectangle.places().into_iter();
-        places.filter(|member| self.health(rectangle, *member) != Health::Good).collect()
+        self.bad_of(rectangle, rectangle.places())
+    }
+
+    /// The same, and the seat of the replacement if its block is.
+    pub(crate) fn bad_seats(&self, rectangle: &Rectangle) -> MemberSet {
+        if self.bad_blocks.ranges().is_empty() {
+            return MemberSet::NONE;
+        }
+        let places = rectangle.places();
+        self.bad_of(rectangle, places.union(self.copies_of(places)))
+    }
+
+    fn bad_of(&self, rectangle: &Rectangle, seats: MemberSet) -> MemberSet {
+        let seats = seats.into_iter();
+        seats.filter(|member| self.health(rectangle, *member) != Health::Good).collect()
     }
 
     /// The first border of a bad range inside a rectangle: so far from its start.

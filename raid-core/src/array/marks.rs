@@ -158,7 +158,11 @@ impl Array<'_> {
                     false => at,
                 }
             }
-            PassKind::Recovery | PassKind::Check | PassKind::Repair | PassKind::Locate => at,
+            PassKind::Recovery
+            | PassKind::Replacement
+            | PassKind::Check
+            | PassKind::Repair
+            | PassKind::Locate => at,
         }
     }
 

@@ -4,12 +4,14 @@ mod bad_blocks;
 mod balance;
 mod marks;
 mod progress;
+mod replacement;
 mod setup;
 mod view;
 
 pub use bad_blocks::BadBlock;
 pub(crate) use bad_blocks::Health;
 pub use progress::SeatRefusal;
+pub(crate) use replacement::{Gate, Handover, TakenOver, Trusted};
 pub use setup::{Access, Behind, Dirty, ReadsFrom, RowLog, Seat, Setup, SetupError};
 
 use crate::batch::Results;
@@ -28,6 +30,7 @@ use crate::units::{
 };
 use bad_blocks::BadBlocks;
 use balance::Balance;
+use replacement::Replacing;
 use view::Validity;
 
 /// The state of one array.
@@ -35,6 +38,9 @@ use view::Validity;
 pub(crate) struct Array<'m> {
     geometry: Geometry,
     seats: [Option<Seat>; MEMBERS_MAX],
+    /// All places, and the seat of a replacement.
+    everyone: MemberSet,
+    replacing: Replacing,
     /// Places without a usable member: none attached, or failed.
     absent: MemberSet,
     /// Places whose member is valid up to a mark only.
@@ -129,15 +135,14 @@ impl<'m> Array<'m> {
                 *valid_to = whole_blocks(*valid_to, &limits);
             }
         }
-        let vouched = match setup.consistency {
-            Consistency::Clean => Consistency::Clean,
-            Consistency::InSyncTo(mark) => Consistency::InSyncTo(whole_blocks(mark, &limits)),
-        };
+        let vouched = in_whole_blocks(setup.consistency, &limits);
         let intent = marks::intent_of(map, &geometry, vouched)?;
         let log = Logs::new(setup.log.room(&geometry)?);
         let mut array = Self {
             geometry,
             seats,
+            everyone: geometry.all_members(),
+            replacing: Replacing::No,
             absent,
             rebuilding,
             written_mostly: balance::written_mostly(setup.seats),
@@ -177,7 +182,7 @@ impl<'m> Array<'m> {
             Some(MemberState::InSync | MemberState::Failed | MemberState::Missing) | None => false,
         };
         let stale = self.rebuilding.into_iter().filter(unfinished).collect();
-        let lost = self.absent.union(stale).union(more);
+        let lost = self.absent_places().union(stale).union(more);
         match &self.geometry {
             Geometry::Parity(_) => lost.count() <= u32::from(self.geometry.redundancy()),
             Geometry::Copies(copies) => every_chunk_survives(copies, lost),
@@ -194,9 +199,15 @@ impl<'m> Array<'m> {
         self.absent
     }
 
+    /// Places without a usable member.
+    pub(crate) fn absent_places(&self) -> MemberSet {
+        self.absent.intersection(self.geometry.all_members())
+    }
+
+    /// Whoever is there: members, and a replacement.
     #[inline]
     pub(crate) fn present(&self) -> MemberSet {
-        self.geometry.all_members().difference(self.absent)
+        self.everyone.difference(self.absent)
     }
 
     #[inline]
@@ -259,7 +270,8 @@ impl<'m> Array<'m> {
         let nowhere = (DeviceIndex(u8::MAX), DeviceSector(u64::MAX));
         let address = || {
             let seat = self.seat(member)?;
-            let sector = rectangle.member_sector(&self.geometry, member)?;
+            let place = self.place_of(member);
+            let sector = rectangle.member_sector(&self.geometry, place)?;
             Some((seat.device, seat.data_offset.checked_add(Sectors(sector.0))?))
         };
         address().unwrap_or(nowhere)
@@ -285,6 +297,7 @@ impl<'m> Array<'m> {
         self.absent.insert(member);
         self.rebuilding.remove(member);
         self.log.lose(member);
+        self.replacement_misses(member);
         self.writer.want();
     }
 
@@ -296,6 +309,7 @@ impl<'m> Array<'m> {
             self.absent.insert(member);
             self.rebuilding.remove(member);
             self.log.lose(member);
+            self.replacement_misses(member);
             host.note(Event::MemberFailed { member, fault });
             match self.fate {
                 Fate::Serving if !self.survives_without(MemberSet::NONE) => {
@@ -452,19 +466,30 @@ impl<'m> Array<'m> {
             Mark::Dirty(_) => Consistency::InSyncTo(Sectors::ZERO),
         };
         let rebuilt_to = self.rebuilt_to(self.rebuilding).unwrap_or_default();
+        let (replacement, superseded) = (self.replacement(), self.superseded());
+        let copied_to = replacement.map_or(Sectors::ZERO, |replacement| replacement.copied_to);
         Facts {
             consistency,
             absent: self.absent,
-            present: self.present(),
+            failed: self.absent_places().union(superseded),
+            replacement,
+            present: self.present().difference(superseded),
             rebuilding: self.rebuilding,
             rebuilt_to,
             by_intent: self.rebuilding_by_intent(),
             claims: match self.rebuilt {
                 Some(generation) if self.writer.recorded() < generation => Claims::OfMembers,
-                Some(_) | None if rebuilt_to > Sectors::ZERO => Claims::OfMembers,
+                Some(_) | None if rebuilt_to.max(copied_to) > Sectors::ZERO => Claims::OfMembers,
                 Some(_) | None => Claims::OfConsistency,
             },
         }
+    }
+}
+
+fn in_whole_blocks(consistency: Consistency, limits: &IoLimits) -> Consistency {
+    match consistency {
+        Consistency::Clean => Consistency::Clean,
+        Consistency::InSyncTo(mark) => Consistency::InSyncTo(whole_blocks(mark, limits)),
     }
 }
 

@@ -37,6 +37,18 @@ pub enum SeatRefusal {
     /// Operations, a record or commands to its log that were begun with the member that sat there are
     /// not over. Poll, and try again.
     Leaving(MemberIndex),
+    /// A replacement of this member is on its way, or was lost and what was begun with it is not over.
+    /// One member is replaced at a time.
+    Replacing(MemberIndex),
+    /// The member is missing, or not valid everywhere: there is nothing to copy. Rebuild it.
+    NotInSync(MemberIndex),
+    /// The level has no redundancy: what the member cannot give could not be made.
+    NoRedundancy,
+    /// The array has a log of partial parity, which a replacement does not keep.
+    Logged,
+    /// This build keeps as many members apart as the array has, and a replacement is one more: see
+    /// [`MEMBERS_MAX`](crate::limits::MEMBERS_MAX).
+    NoSeat,
     /// The array was set up to be read only.
     ReadOnly,
     /// The array has failed.
@@ -65,6 +77,15 @@ impl core::fmt::Display for SeatRefusal {
             Self::Leaving(member) => {
                 write!(f, "not all is over that was begun with the member at place {}", member.0)
             }
+            Self::Replacing(member) => write!(f, "member {} is being replaced", member.0),
+            Self::NotInSync(member) => {
+                write!(f, "member {} is not valid everywhere: rebuild it instead", member.0)
+            }
+            Self::NoRedundancy => f.write_str("the level has no redundancy"),
+            Self::Logged => {
+                f.write_str("members of an array with a log of partial parity are not replaced")
+            }
+            Self::NoSeat => f.write_str("this build has no room for a member more"),
             Self::ReadOnly => f.write_str("the array is read only"),
             Self::ArrayFailed => f.write_str("the array has failed"),
         }
@@ -104,32 +125,16 @@ impl Array<'_> {
         member: MemberIndex,
         seat: Seat,
     ) -> Result<Generation, SeatRefusal> {
-        match (self.access, self.fate) {
-            (Access::ReadOnly, _) => return Err(SeatRefusal::ReadOnly),
-            (Access::ReadWrite, Fate::Failed) => return Err(SeatRefusal::ArrayFailed),
-            (Access::ReadWrite, Fate::Serving) => {}
-        }
         let MemberState::Rebuilding { valid_to } = seat.state else {
             return Err(SeatRefusal::State);
         };
         if valid_to > Sectors::ZERO {
             return Err(SeatRefusal::Mark);
         }
-        if !self.absent.contains(member) {
+        if !self.absent_places().contains(member) {
             return Err(SeatRefusal::Taken(member));
         }
-        let seated = |other: &MemberIndex| self.seat(*other).map(|other| other.device);
-        if self.present().into_iter().filter_map(|other| seated(&other)).any(|d| d == seat.device) {
-            return Err(SeatRefusal::DeviceTwice(seat.device));
-        }
-        let block = self.limits.logical_block();
-        if seat.data_offset.0.checked_rem(block.0) != Some(0) {
-            return Err(SeatRefusal::DataOffset { block });
-        }
-        let limits = seat.limits.validated().map_err(|_| SeatRefusal::Limits)?;
-        if self.limits.stacked(limits) != self.limits {
-            return Err(SeatRefusal::Limits);
-        }
+        self.fits(&seat)?;
         match seat.behind {
             Behind::Everything => {}
             Behind::MarkedChunks { events } if self.bits_tell_since(events) => {
@@ -158,6 +163,28 @@ impl Array<'_> {
             ReadsFrom::AsLast => self.written_mostly.insert(member),
         }
         Ok(self.writer.want())
+    }
+
+    /// Whether a device can work with those that are there.
+    pub(super) fn fits(&self, seat: &Seat) -> Result<(), SeatRefusal> {
+        match (self.access, self.fate) {
+            (Access::ReadOnly, _) => return Err(SeatRefusal::ReadOnly),
+            (Access::ReadWrite, Fate::Failed) => return Err(SeatRefusal::ArrayFailed),
+            (Access::ReadWrite, Fate::Serving) => {}
+        }
+        let seated = |other: &MemberIndex| self.seat(*other).map(|other| other.device);
+        if self.present().into_iter().filter_map(|other| seated(&other)).any(|d| d == seat.device) {
+            return Err(SeatRefusal::DeviceTwice(seat.device));
+        }
+        let block = self.limits.logical_block();
+        if seat.data_offset.0.checked_rem(block.0) != Some(0) {
+            return Err(SeatRefusal::DataOffset { block });
+        }
+        let limits = seat.limits.validated().map_err(|_| SeatRefusal::Limits)?;
+        if self.limits.stacked(limits) != self.limits {
+            return Err(SeatRefusal::Limits);
+        }
+        Ok(())
     }
 
     /// These members are valid up to the mark.

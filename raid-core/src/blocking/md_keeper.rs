@@ -9,7 +9,7 @@ use crate::limits::MEMBERS_MAX;
 use crate::md::ppl::PplArea;
 use crate::md::{
     Area, BAD_BLOCKS_MAX, BadBlockEntry, BadBlockList, BadBlockRange, BadBlocks, Block,
-    SUPERBLOCK_BYTES, Superblock, Timestamp,
+    NumberBeyondRoles, SUPERBLOCK_BYTES, Superblock, Timestamp,
 };
 use crate::metadata::Record;
 use crate::rectangle::Rectangle;
@@ -56,8 +56,10 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
         Self { logs: Some(logs), ..self }
     }
 
-    /// Keeps the superblock of a device that comes in at a place. To be called before
-    /// [`Engine::add_member`](crate::engine::Engine::add_member).
+    /// Keeps the superblock of a device that comes in at a place, or as a replacement under the number
+    /// that the engine is going to give it: that of the members. To be called before
+    /// [`Engine::add_member`](crate::engine::Engine::add_member) or
+    /// [`Engine::add_replacement`](crate::engine::Engine::add_replacement).
     pub fn seat(&mut self, member: MemberIndex, seat: MdSeat) {
         if let Some(place) = self.seats.get_mut(member.index()) {
             *place = Some(seat);
@@ -77,6 +79,33 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     fn seat_of(&self, member: MemberIndex) -> Result<MdSeat, Fault> {
         let seat = self.seats.get(member.index()).copied().flatten();
         seat.ok_or(Fault::InvalidRequest)
+    }
+
+    /// Tells a superblock who sits where. A record that does not name a member would leave it out of
+    /// the array.
+    fn seat_all(
+        &self,
+        record: &Record,
+        superblock: &mut Superblock,
+    ) -> Result<(), NumberBeyondRoles> {
+        let replaced = record.replacement.map(|replacement| replacement.member);
+        let replacement = record.replacement.map(|replacement| replacement.by);
+        let seats = self.seats.iter().zip((0..=u8::MAX).map(MemberIndex));
+        // A replacement comes behind all members, so it is beside one that is seated already.
+        for (seat, place) in seats.filter_map(|(seat, place)| Some((seat.as_ref()?, place))) {
+            let roles = &mut superblock.roles;
+            match (record.failed.contains(place), u32::from(place.0) < superblock.members) {
+                (false, true) => roles.seat(seat.number, place)?,
+                (true, true) if replaced == Some(place) => roles.call_faulty(seat.number),
+                (true, true) => {}
+                (_, false) => match replaced.filter(|_| replacement == Some(place)) {
+                    Some(place) => roles.seat_beside(seat.number, place)?,
+                    // It is lost.
+                    None => roles.call_faulty(seat.number),
+                },
+            }
+        }
+        Ok(())
     }
 
     /// A member's superblock as it is on its device, and where.
@@ -108,16 +137,7 @@ where
     ) -> Result<(), Fault> {
         let mut block = [0; SUPERBLOCK_BYTES];
         let (at, mut superblock) = self.superblock(member, device, &mut block)?;
-        for (seat, place) in self.seats.iter().zip(0..=u8::MAX) {
-            match seat {
-                Some(seat) if !record.failed.contains(MemberIndex(place)) => {
-                    // A record that does not name a member would leave it out of the array.
-                    let seated = superblock.roles.seat(seat.number, MemberIndex(place));
-                    seated.map_err(|_| Fault::InvalidRequest)?;
-                }
-                Some(_) | None => {}
-            }
-        }
+        self.seat_all(record, &mut superblock).map_err(|_| Fault::InvalidRequest)?;
         superblock.apply(record, (self.clock)());
         if let Some(bitmap) = self.seat_of(member)?.bitmap {
             md_bitmap::record(device, bitmap, record.events)?;
@@ -200,6 +220,12 @@ where
     }
 
     fn note(&mut self, event: Event) {
+        if let Event::MemberReplaced { member, by } = event {
+            let seat = self.seats.get_mut(by.index()).and_then(Option::take);
+            if let (Some(seat), Some(place)) = (seat, self.seats.get_mut(member.index())) {
+                *place = Some(seat);
+            }
+        }
         (self.notify)(event);
     }
 }

@@ -245,6 +245,7 @@ impl Engine<'_> {
         token: Token,
         gone: Completion,
     ) -> Result<Settled, Misuse> {
+        let place = self.array.place_of(token.member);
         let slot = self.slots.get(index).ok_or(Misuse::UnknownToken)?;
         let Slot { occupant, quarantine, epoch, .. } = slot;
         let stripe = match occupant {
@@ -253,7 +254,7 @@ impl Engine<'_> {
                 return Err(Misuse::UnknownToken);
             }
         };
-        let memory = stripe.memory(token.member, index)?;
+        let memory = stripe.memory(place, index)?;
         let mut kept = *quarantine;
         kept.insert(token.epoch, token.member).ok_or(Misuse::UnknownToken)?;
         let settled = stripe.settle(token.member, gone)?;

@@ -171,12 +171,14 @@ impl Engine<'_> {
 
     /// Takes a member out of use for good, as if it had failed. Calls nothing back: the record of it
     /// is written in `poll`, and the answer to a flush begun from now on waits for it. A member that
-    /// is lost already is recorded all the same.
+    /// is lost already is recorded all the same. The replacement of one is named by
+    /// [`Replacement::by`](super::Replacement).
     ///
     /// # Errors
     /// Why the array cannot do without it; nothing has happened.
     pub fn fail_member(&mut self, member: MemberIndex) -> Result<(), Refusal> {
-        if !self.array.geometry().all_members().contains(member) {
+        let replacement = self.array.replacement().map(|replacement| replacement.by);
+        if !self.array.geometry().all_members().contains(member) && replacement != Some(member) {
             return Err(Refusal::NoSuchMember { member });
         }
         match (self.array.access(), self.array.fate()) {

@@ -8,8 +8,8 @@ use crate::geometry::Geometry;
 use crate::host::{Event, Host, Located};
 use crate::members::MemberSet;
 use crate::pass::{
-    Activity, Course, Drain, Fence, Halt, Next, Pass, PassEnd, PassKind, PassRefusal, Piece, Rest,
-    Settle, StopReason, Walk,
+    Activity, Course, Drain, Fence, Halt, Handover, Next, Pass, PassEnd, PassKind, PassRefusal,
+    Piece, Rest, Settle, StopReason, Walk,
 };
 use crate::plan::{Operation, Sync};
 use crate::request::RequestKind;
@@ -47,13 +47,28 @@ impl Engine<'_> {
             Pass::Rest(Rest { report, .. }) => {
                 Some(report.position).filter(|_| report.kind == kind)
             }
-            Pass::Fence(_) | Pass::Walk(_) | Pass::Drain(_) | Pass::Settle(_) => {
+            Pass::Fence(_)
+            | Pass::Walk(_)
+            | Pass::Drain(_)
+            | Pass::Handover(_)
+            | Pass::Settle(_) => {
                 return Err(PassRefusal::Running);
             }
         };
         let start = self.pass_start(kind, halted_at)?;
-        let course =
-            Course { kind, rebuilding: self.array.rebuilding(), absent: self.array.absent() };
+        let replacing = match kind {
+            PassKind::Replacement => self.array.replacement().map(|replacement| replacement.member),
+            PassKind::Resync
+            | PassKind::Recovery
+            | PassKind::Check
+            | PassKind::Repair
+            | PassKind::Locate => None,
+        };
+        let rebuilding = match replacing {
+            Some(_) => MemberSet::NONE,
+            None => self.array.rebuilding(),
+        };
+        let course = Course { kind, rebuilding, absent: self.array.absent_places(), replacing };
         let walk = Walk::new(course, start, self.pass_end(kind));
         self.pass = match (self.array.unrecorded(), self.array.access()) {
             (Some(until), Access::ReadWrite) => Pass::Fence(Fence { walk, until }),
@@ -94,7 +109,7 @@ impl Engine<'_> {
 
     /// Whether anything was begun with the member of a place and is not over: it would reach the
     /// next device that sits there.
-    fn is_leaving(&self, member: MemberIndex) -> bool {
+    pub(super) fn is_leaving(&self, member: MemberIndex) -> bool {
         let mut slots = self.slots.storage.iter();
         let operation = slots.any(|slot| match &slot.occupant {
             Occupant::Operation { stripe, .. } => stripe.counts_on(member),
@@ -141,14 +156,26 @@ impl Engine<'_> {
             (
                 Fate::Serving,
                 Access::ReadOnly,
-                PassKind::Resync | PassKind::Recovery | PassKind::Repair | PassKind::Locate,
+                PassKind::Resync
+                | PassKind::Recovery
+                | PassKind::Replacement
+                | PassKind::Repair
+                | PassKind::Locate,
             ) => return Err(PassRefusal::ReadOnly),
         }
         let redundant = self.array.geometry().redundancy() > 0;
-        let whole = self.array.absent().union(self.array.rebuilding()).is_empty();
+        let whole = self.array.absent_places().union(self.array.rebuilding()).is_empty();
         match kind {
             PassKind::Recovery => {
                 self.array.rebuilt_to(self.array.rebuilding()).ok_or(PassRefusal::NothingToDo)
+            }
+            PassKind::Replacement => {
+                let replacement = self.array.replacement().ok_or(PassRefusal::NothingToDo)?;
+                // What the member cannot give is made from parity.
+                match self.array.resynced_to() {
+                    Some(_) => Err(PassRefusal::NotInSync),
+                    None => Ok(replacement.copied_to),
+                }
             }
             _ if !redundant => Err(PassRefusal::NoRedundancy),
             PassKind::Resync => {
@@ -181,7 +208,9 @@ impl Engine<'_> {
             (Geometry::Parity(geometry), _) => {
                 Sectors(geometry.rows().saturating_mul(geometry.chunk().0))
             }
-            (Geometry::Copies(geometry), PassKind::Recovery) => geometry.member_size(),
+            (Geometry::Copies(geometry), PassKind::Recovery | PassKind::Replacement) => {
+                geometry.member_size()
+            }
             (
                 Geometry::Copies(geometry),
                 PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate,
@@ -202,6 +231,7 @@ impl Engine<'_> {
             }
             Pass::Walk(walk) => self.step_walk(&walk),
             Pass::Drain(drain) => self.step_drain(drain, host),
+            Pass::Handover(Handover { walk }) => self.step_end_of_copy(&walk),
             Pass::Settle(settle) => self.step_settle(settle, host),
         }
     }
@@ -249,6 +279,11 @@ impl Engine<'_> {
             (end, _) => end,
         };
         let report = walk.report;
+        if let (PassKind::Replacement, PassEnd::Finished) = (report.kind, end) {
+            self.array.copy_finished();
+            self.pass = Pass::Handover(Handover { walk });
+            return Stepped::Moved;
+        }
         match (self.array.fate(), self.record_end(&walk, end)) {
             (Fate::Serving, Some(until)) => {
                 let rebuilt = walk.course.rebuilding;
@@ -267,6 +302,11 @@ impl Engine<'_> {
                 Some(self.array.rebuild_finished(walk.course.rebuilding))
             }
             (PassKind::Resync, PassEnd::Finished) => Some(self.array.resync_finished()),
+            (PassKind::Replacement, _) => {
+                self.array.keep_original();
+                self.wake_held();
+                Some(self.array.writer.want())
+            }
             (PassKind::Recovery | PassKind::Resync, PassEnd::Halted(_)) => {
                 Some(self.array.writer.want())
             }
@@ -281,7 +321,7 @@ impl Engine<'_> {
             // The members that it was for may have failed over its record.
             Fate::Serving => {
                 let lost = rebuilt.difference(self.array.absent()).is_empty();
-                let lost = lost && report.kind == PassKind::Recovery;
+                let lost = lost && !rebuilt.is_empty();
                 lost.then_some(StopReason::TargetLost)
             }
         };
@@ -293,7 +333,12 @@ impl Engine<'_> {
         Stepped::Moved
     }
 
-    fn conclude(&mut self, report: crate::pass::PassReport, end: PassEnd, host: &mut impl Host) {
+    pub(super) fn conclude(
+        &mut self,
+        report: crate::pass::PassReport,
+        end: PassEnd,
+        host: &mut impl Host,
+    ) {
         self.pass = match end {
             PassEnd::Finished => Pass::Idle,
             PassEnd::Halted(halt) => Pass::Rest(Rest { report, halt }),
@@ -302,19 +347,27 @@ impl Engine<'_> {
     }
 
     /// Why the pass cannot go on.
-    fn hindrance(&self, walk: &Walk) -> Option<StopReason> {
-        let Course { kind, rebuilding, absent } = walk.course;
+    pub(super) fn hindrance(&self, walk: &Walk) -> Option<StopReason> {
+        let Course { kind, rebuilding, absent, replacing } = walk.course;
         match (self.array.fate(), kind) {
             (Fate::Failed, _) => Some(StopReason::ArrayFailed),
             (Fate::Serving, PassKind::Recovery) => {
                 let targets = rebuilding.intersection(self.array.rebuilding());
                 targets.is_empty().then_some(StopReason::TargetLost)
             }
+            (Fate::Serving, PassKind::Replacement) => {
+                let gone = self.array.absent().union(self.array.rebuilding());
+                match (replacing, self.array.replacement()) {
+                    (Some(member), _) if gone.contains(member) => Some(StopReason::OriginalLost),
+                    (_, Some(_)) => None,
+                    (_, None) => Some(StopReason::TargetLost),
+                }
+            }
             (
                 Fate::Serving,
                 PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate,
             ) => {
-                let lost = self.array.absent().difference(absent);
+                let lost = self.array.absent_places().difference(absent);
                 (!lost.is_empty()).then_some(StopReason::MemberLost)
             }
         }
@@ -377,7 +430,7 @@ impl Engine<'_> {
                 match kind {
                     PassKind::Locate => turned(Sync::Locate, MemberSet::NONE),
                     PassKind::Repair | PassKind::Resync => turned(Sync::Rewrite, MemberSet::NONE),
-                    PassKind::Check | PassKind::Recovery => next,
+                    PassKind::Check | PassKind::Recovery | PassKind::Replacement => next,
                 }
             }
             (Outcome::Located(Located::Nowhere), _) => next,
@@ -435,6 +488,12 @@ impl Engine<'_> {
         match walk.course.kind {
             PassKind::Recovery => {
                 self.array.rebuild_reached(walk.course.rebuilding, position);
+                if walk.checkpoint().is_some() {
+                    self.array.writer.want();
+                }
+            }
+            PassKind::Replacement => {
+                self.array.copy_reached(position);
                 if walk.checkpoint().is_some() {
                     self.array.writer.want();
                 }

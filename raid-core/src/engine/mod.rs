@@ -11,6 +11,7 @@ mod intent;
 mod logging;
 mod overlap;
 mod quiesce;
+mod replacement;
 mod requests;
 mod settle;
 mod slots;
@@ -19,6 +20,7 @@ pub use crate::array::{
     Access, BadBlock, Behind, Dirty, Fate, ReadsFrom, RowLog, Seat, SeatRefusal, Setup, SetupError,
 };
 pub use crate::host::Blocked;
+pub use crate::metadata::Replacement;
 pub use crate::pass::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, StopReason};
 pub use admission::{Frees, Refusal};
 pub use requests::RequestSlot;
@@ -286,6 +288,13 @@ impl<'m> Engine<'m> {
                 }
                 Stepped::Nothing => {}
             }
+            match self.step_handover(host) {
+                Stepped::Moved => {
+                    steps = steps.saturating_add(1);
+                    continue;
+                }
+                Stepped::Refused(_) | Stepped::Nothing => {}
+            }
             match self.step_pass(host) {
                 Stepped::Moved => {
                     steps = steps.saturating_add(1);
@@ -365,6 +374,9 @@ impl<'m> Engine<'m> {
             return;
         }
         self.told = now;
+        if let (_, Fate::Failed) = now {
+            self.wake_held();
+        }
         for index in self.slots.indices() {
             let Some(slot) = self.slots.get(index) else { continue };
             let Occupant::Operation { stripe, .. } = &slot.occupant else { continue };

@@ -105,12 +105,20 @@ impl core::error::Error for Failure {}
 /// Something that happened to the array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// A member is lost from now on.
+    /// A member is lost from now on, or the replacement of one.
     MemberFailed {
-        /// Its place.
+        /// Its place, or the number of the replacement.
         member: MemberIndex,
         /// The last fault that it gave.
         fault: Fault,
+    },
+    /// The device that was to replace a member has its place from now on: what a host keeps for it
+    /// under the replacement's number it keeps for the member, in place of what it kept before.
+    MemberReplaced {
+        /// The place.
+        member: MemberIndex,
+        /// The number that the replacement had so far.
+        by: MemberIndex,
     },
     /// A command to a member was abandoned. The member is lost, as [`Event::MemberFailed`] says next
     /// if it was not before, and cannot come back while it has a command that is not dead.

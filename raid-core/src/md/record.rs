@@ -2,24 +2,44 @@
 
 use super::fields::{RecoveryKind, Timestamp, Validity};
 use super::roles::DeviceRole;
-use super::superblock::Superblock;
+use super::superblock::{Replacement, Superblock};
 use crate::metadata::Record;
 use crate::units::MemberIndex;
 
 impl Superblock {
     /// Puts a record into this superblock, as written at `time`. Everything else stays as it is: a
     /// device that an earlier record called faulty stays so.
+    ///
+    /// While a member is being replaced two devices have its role, and the superblock of one of them
+    /// says that it is the [replacement](Replacement). Should the member be called failed, its own
+    /// number is to be [called faulty](super::Roles::call_faulty) before: the roles do not tell which
+    /// of the two it is.
     pub fn apply(&mut self, record: &Record, time: Timestamp) {
-        let Record { events, consistency, failed, rebuilding, rebuilt_to, by_intent } = record;
+        let Record { events, consistency, failed, rebuilding, rebuilt_to, by_intent, replacement } =
+            record;
         self.events = *events;
         self.consistency = *consistency;
         self.update_time = time;
-        self.roles.fail(failed);
+        let replaced = replacement.map(|replacement| replacement.member);
+        self.roles.fail(&failed.difference(replaced.into_iter().collect()));
         let place = match self.own_role() {
             DeviceRole::Slot(place) => u8::try_from(place).ok().map(MemberIndex),
             DeviceRole::Spare | DeviceRole::Faulty | DeviceRole::Journal => None,
         };
         let Some(place) = place else { return };
+        if let (Replacement::Yes, Some(record)) = (self.replacement, replacement) {
+            if failed.contains(place) {
+                self.replacement = Replacement::No;
+            }
+            let whole = failed.contains(place) && record.copied_to >= self.member_size;
+            self.validity = match whole {
+                true => Validity::Everything,
+                false => Validity::Below { valid_to: record.copied_to, kind: RecoveryKind::Full },
+            };
+            return;
+        }
+        // It has taken over, if it was one.
+        self.replacement = Replacement::No;
         self.validity = if rebuilding.contains(place) {
             let kind = match by_intent.contains(place) {
                 true => RecoveryKind::ByBitmap,

@@ -113,16 +113,44 @@ impl Roles {
     /// The list, or what a build keeps apart of it, ends before that number. Nothing has changed.
     pub fn seat(&mut self, number: u32, place: MemberIndex) -> Result<(), NumberBeyondRoles> {
         let raw = u16::from(place.0);
-        let beyond = NumberBeyondRoles { number, count: self.count };
-        let number = match usize::try_from(number) {
-            Ok(number) if number < ROLES_MAX && number < usize::from(self.count) => number,
-            Ok(_) | Err(_) => return Err(beyond),
-        };
+        self.kept(number)?;
         for other in self.head.iter_mut().chain([&mut self.tail]) {
             if *other == raw {
                 *other = FAULTY;
             }
         }
+        self.say(number, raw)
+    }
+
+    /// Gives a place to a device number beside the one that has it: to a replacement.
+    ///
+    /// # Errors
+    /// As for [`seat`](Self::seat).
+    pub fn seat_beside(
+        &mut self,
+        number: u32,
+        place: MemberIndex,
+    ) -> Result<(), NumberBeyondRoles> {
+        self.say(number, place.0.into())
+    }
+
+    /// Calls the device of this number faulty. One that the list ends before has no role to lose.
+    pub fn call_faulty(&mut self, number: u32) {
+        self.say(number, FAULTY).unwrap_or_default();
+    }
+
+    /// A number that this build keeps apart, as an index.
+    fn kept(&self, number: u32) -> Result<usize, NumberBeyondRoles> {
+        let beyond = NumberBeyondRoles { number, count: self.count };
+        match usize::try_from(number) {
+            Ok(number) if number < ROLES_MAX && number < usize::from(self.count) => Ok(number),
+            Ok(_) | Err(_) => Err(beyond),
+        }
+    }
+
+    fn say(&mut self, number: u32, raw: u16) -> Result<(), NumberBeyondRoles> {
+        let beyond = NumberBeyondRoles { number, count: self.count };
+        let number = self.kept(number)?;
         // Each round lengthens the list by one; it has room for `ROLES_MAX`.
         while self.head.len() <= number {
             self.head.push(self.tail).map_err(|_| beyond)?;

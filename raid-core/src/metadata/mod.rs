@@ -7,7 +7,7 @@ mod writer;
 pub(crate) use writer::{Claims, Facts, Need, Writer, WriterStep};
 
 use crate::members::MemberSet;
-use crate::units::Sectors;
+use crate::units::{MemberIndex, Sectors};
 
 /// What one generation of metadata says: the same on every member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +26,21 @@ pub struct Record {
     /// Of the members in `rebuilding`, those that are valid above that sector as well, but for chunks
     /// whose bit is set in the write-intent bitmap.
     pub by_intent: MemberSet,
+    /// The member that is being replaced, if one is. It is the member of its place for as long as it
+    /// has not failed. If it is in `failed` the replacement is, and is being rebuilt where it is not
+    /// copied to its end.
+    pub replacement: Option<Replacement>,
+}
+
+/// A device that is to take over from a member that is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Replacement {
+    /// The place of the member that it replaces.
+    pub member: MemberIndex,
+    /// What commands to it and events call it: a number behind the last place of the shape.
+    pub by: MemberIndex,
+    /// Up to which sector of its data area it holds what the member holds.
+    pub copied_to: Sectors,
 }
 
 /// Up to where parity and copies are known to agree with the data.

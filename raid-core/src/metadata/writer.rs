@@ -14,7 +14,7 @@
 //! would leave it out of the array. Changes that arrive while a generation
 //! is in flight join the next.
 
-use super::{Consistency, Record};
+use super::{Consistency, Record, Replacement};
 use crate::batch::{Batch, Results, Round, Settled};
 use crate::host::{Busy, Command, Completion, Misuse, Token};
 use crate::members::MemberSet;
@@ -59,8 +59,11 @@ struct Flight {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) consistency: Consistency,
-    /// Members that are lost: never written.
+    /// Who is lost: never written.
     pub(crate) absent: MemberSet,
+    /// Of these, members: who the record calls failed.
+    pub(crate) failed: MemberSet,
+    pub(crate) replacement: Option<Replacement>,
     /// Members that metadata goes to.
     pub(crate) present: MemberSet,
     /// Members that are valid up to `rebuilt_to` only.
@@ -230,10 +233,11 @@ impl Writer {
         let record = Record {
             events: self.events.saturating_add(1),
             consistency: facts.consistency,
-            failed: facts.absent,
+            failed: facts.failed,
             rebuilding: facts.rebuilding,
             rebuilt_to: facts.rebuilt_to,
             by_intent: facts.by_intent,
+            replacement: facts.replacement,
         };
         let flight = Flight { record, io: Batch::of(facts.present) };
         self.enter(match (facts.claims, facts.consistency) {

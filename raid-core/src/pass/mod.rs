@@ -8,6 +8,9 @@
 //!             role
 //! ```
 //!
+//! A replacement has one state more, Handover, before Settle: its device takes the member's place
+//! once nothing is alive that was begun with either.
+//!
 //! A pass never begins anew by itself: it ends, parks with its position, or stops once with its
 //! reason, and the next one is the host's to start.
 
@@ -16,7 +19,7 @@ mod walk;
 pub(crate) use walk::{Next, Piece, Walk};
 
 use crate::members::MemberSet;
-use crate::units::{Generation, Sectors};
+use crate::units::{Generation, MemberIndex, Sectors};
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +28,9 @@ pub enum PassKind {
     Resync,
     /// All members that are being rebuilt get their blocks, all in one walk.
     Recovery,
+    /// A member that is in use is copied to the device that is to replace it, which then takes its
+    /// place. What the member cannot give is made from the others.
+    Replacement,
     /// Parity and copies are compared with the data. Nothing is changed.
     Check,
     /// As a check; what does not agree is made to, by new parity and new copies.
@@ -40,7 +46,7 @@ impl PassKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Resync => "resync",
-            Self::Recovery => "recovery",
+            Self::Recovery | Self::Replacement => "recovery",
             Self::Check => "check",
             Self::Repair | Self::Locate => "repair",
         }
@@ -87,8 +93,11 @@ pub struct PassReport {
 /// Why a pass stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StopReason {
-    /// Every member that was to be rebuilt is lost.
+    /// Every member that was to be rebuilt is lost, or the replacement is.
     TargetLost,
+    /// The member that was being replaced is lost. The replacement has its place, and holds what was
+    /// copied: a recovery brings the rest.
+    OriginalLost,
     /// A member was lost on whose blocks the pass counted.
     MemberLost,
     /// A block cannot be read and not be reconstructed. The array's fate there.
@@ -106,6 +115,9 @@ impl core::fmt::Display for StopReason {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::TargetLost => f.write_str("the member that was being rebuilt is lost"),
+            Self::OriginalLost => f.write_str(
+                "the member that was being replaced is lost; its replacement has to be rebuilt",
+            ),
             Self::MemberLost => f.write_str("a member was lost"),
             Self::Unrecoverable { at } => {
                 write!(
@@ -132,7 +144,7 @@ pub enum PassRefusal {
     ReadOnly,
     /// The array has failed.
     ArrayFailed,
-    /// No member is being rebuilt, or parity agrees with the data everywhere.
+    /// No member is being rebuilt, or replaced, or parity agrees with the data everywhere.
     NothingToDo,
     /// The level keeps nothing to compare.
     NoRedundancy,
@@ -174,6 +186,7 @@ pub(crate) enum Pass {
     Fence(Fence),
     Walk(Walk),
     Drain(Drain),
+    Handover(Handover),
     Settle(Settle),
     Rest(Rest),
 }
@@ -190,6 +203,12 @@ pub(crate) struct Fence {
 pub(crate) struct Drain {
     pub(crate) walk: Walk,
     pub(crate) end: PassEnd,
+}
+
+/// Waits until the replacement has the place of the member that it replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Handover {
+    pub(crate) walk: Walk,
 }
 
 /// Waits until its end is on record.
@@ -235,6 +254,8 @@ pub(crate) struct Course {
     pub(crate) rebuilding: MemberSet,
     /// Members that were lost when it started.
     pub(crate) absent: MemberSet,
+    /// The member that it replaces.
+    pub(crate) replacing: Option<MemberIndex>,
 }
 
 /// How often a recovery puts its position on record, at least: the sixteenth part of the walk, or
@@ -249,6 +270,7 @@ impl Pass {
             Self::Idle => Activity::Idle,
             Self::Fence(Fence { walk, .. })
             | Self::Walk(walk)
+            | Self::Handover(Handover { walk })
             | Self::Drain(Drain { walk, .. }) => Activity::Running(walk.report),
             Self::Settle(settle) => Activity::Running(settle.report),
             Self::Rest(Rest { report, halt }) => Activity::Halted(*report, *halt),
@@ -260,6 +282,7 @@ impl Pass {
         match self {
             Self::Fence(Fence { walk, .. })
             | Self::Walk(walk)
+            | Self::Handover(Handover { walk })
             | Self::Drain(Drain { walk, .. }) => Some(walk),
             Self::Idle | Self::Settle(_) | Self::Rest(_) => None,
         }
@@ -269,14 +292,21 @@ impl Pass {
     pub(crate) const fn is_settling(&self) -> bool {
         match self {
             Self::Settle(_) => true,
-            Self::Idle | Self::Fence(_) | Self::Walk(_) | Self::Drain(_) | Self::Rest(_) => false,
+            Self::Idle
+            | Self::Fence(_)
+            | Self::Walk(_)
+            | Self::Drain(_)
+            | Self::Handover(_)
+            | Self::Rest(_) => false,
         }
     }
 
     /// Begins no more pieces. What ends the pass first is what it ends by.
     pub(crate) const fn halt(&mut self, halt: Halt) {
         match *self {
-            Self::Fence(Fence { walk, .. }) | Self::Walk(walk) => {
+            Self::Fence(Fence { walk, .. })
+            | Self::Walk(walk)
+            | Self::Handover(Handover { walk }) => {
                 *self = Self::Drain(Drain { walk, end: PassEnd::Halted(halt) });
             }
             // Only a pass that thought itself finished can still fail.

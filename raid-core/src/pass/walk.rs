@@ -3,6 +3,7 @@
 use super::{CHECKPOINT_PARTS, CHECKPOINT_SECTORS_MAX, Course, PassKind, PassReport};
 use crate::array::Array;
 use crate::geometry::{CopyGeometry, Geometry, ParityGeometry};
+use crate::members::MemberSet;
 use crate::plan::{Operation, Sync};
 use crate::rectangle::{Rectangle, Span};
 use crate::units::{DataIndex, Lba, MemberIndex, MemberSector, Sectors, StripeRow};
@@ -68,6 +69,11 @@ impl Walk {
                 Operation::Sync(Sync::Compare)
             }
             PassKind::Recovery => Operation::Sync(Sync::Rebuild),
+            PassKind::Replacement => match self.course.replacing {
+                Some(member) => Operation::Sync(Sync::Copy(member)),
+                // There is no such course.
+                None => Operation::Check,
+            },
             PassKind::Check => Operation::Check,
         }
     }
@@ -86,7 +92,7 @@ impl Walk {
         }
         let rectangle = match (array.geometry(), self.course.kind) {
             (Geometry::Parity(geometry), _) => row_piece(geometry, at, array)?,
-            (Geometry::Copies(geometry), PassKind::Recovery) => {
+            (Geometry::Copies(geometry), PassKind::Recovery | PassKind::Replacement) => {
                 let (next, front) = self.member_piece(geometry, array)?;
                 return Some((next, Self { front, ..*self }));
             }
@@ -102,7 +108,9 @@ impl Walk {
     /// The next piece of a chunk that a member under recovery holds.
     fn member_piece(&self, geometry: &CopyGeometry, array: &Array<'_>) -> Option<(Next, Front)> {
         let at = self.front.at();
-        let members = self.course.rebuilding.intersection(array.rebuilding()).into_iter();
+        let members = self.course.rebuilding.intersection(array.rebuilding());
+        let replaced: MemberSet = self.course.replacing.into_iter().collect();
+        let members = members.union(replaced).into_iter();
         let mut pieces = members.filter_map(|member| {
             let address = geometry.chunk_at(member, MemberSector(at.0))?;
             Some((member, chunk_piece(geometry, address, array)?))
@@ -118,7 +126,8 @@ impl Walk {
             Front::Among { member, sectors, .. } => (member, sectors),
         };
         let wanted = |(member, rectangle): &(MemberIndex, Rectangle)| {
-            *member >= from && array.is_stale(rectangle, *member)
+            let lacks = replaced.contains(*member) || array.is_stale(rectangle, *member);
+            *member >= from && lacks
         };
         Some(match pieces.find(wanted) {
             None => (Next::Nothing, Front::At(at.checked_add(sectors)?)),

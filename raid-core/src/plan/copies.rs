@@ -87,6 +87,19 @@ impl ChunkPlan {
         Ok(Plan { reads, writes, block, ..Plan::NOTHING })
     }
 
+    /// The copy of one member as it is, or as the first that is left.
+    pub(super) fn copy(&self, member: MemberIndex) -> Result<Plan, NoPlan> {
+        let own = MemberSet::only(member);
+        let (block, reads) = match self.at.unreadable.contains(member) {
+            false => (member, own),
+            true => match self.first() {
+                Ok(first) => first,
+                Err(_) => return Plan::give_up(own, &self.at),
+            },
+        };
+        Ok(Plan { reads, writes: own, block, ..Plan::NOTHING })
+    }
+
     /// Copies that cannot be read though their member is valid here.
     fn unread(&self) -> MemberSet {
         self.at.faulted.union(self.at.bad)

@@ -46,6 +46,9 @@ pub enum Sync {
     Locate,
     /// Make the block that was found wrong from the others.
     Mend,
+    /// Bring the block of this member to the device that is to replace it: as the member has it, or
+    /// made from the others where it cannot be read.
+    Copy(MemberIndex),
 }
 
 impl Operation {
@@ -250,6 +253,7 @@ pub(crate) fn plan(
                 Operation::Sync(Sync::Rebuild) => row.rebuild(),
                 Operation::Sync(Sync::Locate) => row.locate(),
                 Operation::Sync(Sync::Mend) => row.restore(at.faulted),
+                Operation::Sync(Sync::Copy(member)) => row.copy(member),
             }
         }
         Span::Chunk { copies, .. } => {
@@ -260,6 +264,7 @@ pub(crate) fn plan(
                 Operation::Check | Operation::Sync(Sync::Compare) => chunk.check(),
                 Operation::Sync(Sync::Rewrite) => chunk.rewrite(),
                 Operation::Sync(Sync::Rebuild) => chunk.rebuild(),
+                Operation::Sync(Sync::Copy(member)) => chunk.copy(member),
                 // Copies do not tell which of them is wrong.
                 Operation::Sync(Sync::Locate | Sync::Mend) => Err(NoPlan::NothingToCompare),
             }

@@ -210,6 +210,18 @@ impl RowPlan {
         Ok(Plan { reads, tasks, writes: targets, ..Plan::NOTHING })
     }
 
+    /// The block of one member as the member has it, or made from the others.
+    pub(super) fn copy(&self, member: MemberIndex) -> Result<Plan, NoPlan> {
+        let block = MemberSet::only(member);
+        if !self.at.unreadable.contains(member) {
+            return Ok(Plan { reads: block, writes: block, ..Plan::NOTHING });
+        }
+        match self.restore(block) {
+            Err(NoPlan::Unrecoverable) => Plan::give_up(block, &self.at),
+            other => other,
+        }
+    }
+
     /// What has to be in a log before this parity is written. What is not rebuilt up to here stands in
     /// for nothing; a bad block does as soon as it is written.
     fn logged(&self, live: MemberSet) -> Logged {

@@ -55,7 +55,8 @@ pub(super) fn write_command<H: Host>(
 ) -> Command {
     let (device, at) = ports.array.locate(&work.now(), member);
     let at = at.checked_add(start).unwrap_or(at);
-    let from = work.buffers(ports.slot).after(&work.now(), member, plan.block).moved(start);
+    let place = ports.array.place_of(member);
+    let from = work.buffers(ports.slot).after(&work.now(), place, plan.block).moved(start);
     let block = ports.array.part(&work.now(), member, start, sectors);
     let health = block.map_or(Health::Good, |block| ports.array.bad_blocks.health(block));
     let durability = match (health, work.operation) {
@@ -85,6 +86,8 @@ fn written<H: Host>(
     let done = plan.writes.difference(failed);
     let taken = done.union(results.blocks).intersection(changed);
     let rejected = results.rejected.intersection(changed);
+    let torn = ports.array.torn_replacement(work.operation, plan.writes, results.rejected, taken);
+    ports.array.lose(torn, results.rejected_fault, ports.host);
     match work.operation {
         Operation::Sync(_) if !results.rejected.is_empty() => {
             // The pass has to know: this rectangle is not done.
@@ -105,7 +108,7 @@ fn written<H: Host>(
     }
     note_rewritten(&work, done, ports);
     let healed = match work.operation {
-        Operation::Write(..) | Operation::Sync(_) => done.intersection(ports.array.bad(&now)),
+        Operation::Write(..) | Operation::Sync(_) => done.intersection(ports.array.bad_seats(&now)),
         // Two reads at once may mend one block, and one of them fail to.
         Operation::Read(_) | Operation::Check => MemberSet::NONE,
     };

@@ -31,6 +31,7 @@ impl Log {
             {
                 return Next::Enter(Commit::enter(work, plan));
             }
+            Operation::Sync(Sync::Copy(_)) => return Next::Enter(Commit::enter(work, plan)),
             Operation::Read(_) | Operation::Write(..) | Operation::Check | Operation::Sync(_) => {}
         }
         let until = array.mark_dirty();

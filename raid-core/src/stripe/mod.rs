@@ -52,7 +52,7 @@ use crate::host::{
     Blocked, Buffer, Busy, Command, Completion, Host, Misuse, Owner, SlotIndex, Token,
 };
 use crate::log::Share;
-use crate::plan::Plan;
+use crate::plan::{Operation, Plan, Sync};
 use crate::units::{Generation, MemberIndex};
 
 /// A stripe operation in one of its states.
@@ -199,6 +199,33 @@ impl Stripe {
             Self::Flush(state) => state.io.names(member),
             Self::Withdrawn(state) => state.io.names(member),
             Self::Record(_) => false,
+        }
+    }
+
+    /// Whether it would go on with this member as it is now: what has not begun does not.
+    pub(crate) fn has_begun_with(&self, member: MemberIndex) -> bool {
+        match self {
+            Self::Planned(_) => false,
+            Self::Gather(_)
+            | Self::Compute(_)
+            | Self::ParityLog(_)
+            | Self::Log(_)
+            | Self::Intend(_)
+            | Self::Commit(_)
+            | Self::Rewrite(_)
+            | Self::Flush(_)
+            | Self::Withdrawn(_)
+            | Self::Record(_) => self.counts_on(member),
+        }
+    }
+
+    /// Another device is at this place: what was found unreadable there may be readable now. A block
+    /// that is to be mended still is.
+    pub(crate) fn forget(&mut self, member: MemberIndex) {
+        if let Self::Planned(Planned { work, faulted }) = self
+            && work.operation != Operation::Sync(Sync::Mend)
+        {
+            faulted.remove(member);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Planned: nothing is read yet; the plan is made from one snapshot, now.
 
 use super::{Ending, Gather, Next, Outcome, Ports, Stripe, Trouble, Work};
-use crate::array::Fate;
+use crate::array::{Fate, Gate};
 use crate::batch::Batch;
 use crate::host::Host;
 use crate::members::MemberSet;
@@ -21,6 +21,10 @@ impl Planned {
 
     pub(super) fn step<H: Host>(self, ports: &mut Ports<'_, '_, H>) -> Next {
         let Self { work, faulted } = self;
+        match ports.array.gate() {
+            Gate::Open => {}
+            Gate::Shut => return Next::Wait(Stripe::Planned(self)),
+        }
         let failed = |trouble| Next::Done(Ending::Work(work, Outcome::Failed(trouble)));
         if let (Operation::Write(..) | Operation::Sync(_), Fate::Failed) =
             (work.operation, ports.array.fate())
@@ -34,6 +38,9 @@ impl Planned {
         let snapshot = ports.array.snapshot(&work.now(), faulted);
         match plan(&work.now(), work.operation, snapshot) {
             Ok(plan) => {
+                let Some(plan) = ports.array.with_replacement(work.operation, plan) else {
+                    return failed(Trouble::Unrecoverable);
+                };
                 ports.array.balance.begin(work.whole(), plan.reads);
                 let io = Batch::of(plan.reads);
                 Next::Enter(Stripe::Gather(Gather { work, plan, faulted, io }))

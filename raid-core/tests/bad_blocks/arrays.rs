@@ -110,6 +110,7 @@ pub(crate) fn found_bad(sim: &Sim<'_>) -> Vec<(u8, u64, u64)> {
         Event::BlockGood { .. }
         | Event::MemberFailed { .. }
         | Event::ArrayFailed
+        | Event::MemberReplaced { .. }
         | Event::MemberHung { .. }
         | Event::MemberQuiet { .. }
         | Event::Quiesced

@@ -75,7 +75,10 @@ fn a_pass_that_cannot_list_what_it_cannot_make_stops_there_once() {
                         "{what}"
                     );
                 }
-                StopReason::MemberLost | StopReason::Rejected | StopReason::ArrayFailed => {
+                StopReason::MemberLost
+                | StopReason::OriginalLost
+                | StopReason::Rejected
+                | StopReason::ArrayFailed => {
                     panic!("{layout:?}, {what}: {reason:?}");
                 }
             }

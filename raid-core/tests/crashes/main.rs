@@ -23,5 +23,6 @@ mod logged;
 mod logged_bad_blocks;
 mod passes;
 mod places;
+mod replacement;
 mod scenario;
 mod writes;

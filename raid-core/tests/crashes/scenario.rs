@@ -23,6 +23,7 @@ use crate::judge::{Case, judge};
 use crate::ledger::Ledger;
 use crate::logged_bad_blocks;
 use crate::places::Places;
+use crate::replacement;
 
 /// What is done to the array.
 #[derive(Clone, Copy, Debug)]
@@ -179,6 +180,9 @@ impl<'s, 't> Run<'s, 't> {
                 }
             }
         }
+        if let Some((member, seat)) = blueprint.replacement {
+            devices.push(replacement::device(blueprint, &devices[member.index()], seat));
+        }
         let record = Record {
             events: blueprint.events,
             consistency: blueprint.consistency,
@@ -186,6 +190,9 @@ impl<'s, 't> Run<'s, 't> {
             rebuilding: blueprint.rebuilding(),
             rebuilt_to: raid_core::units::Sectors::ZERO,
             by_intent: by_intent(blueprint),
+            replacement: blueprint
+                .replacement
+                .map(|(member, seat)| replacement::on_record(member, seat)),
         };
         for device in &mut devices {
             device.recorded = Some(record);
@@ -357,6 +364,10 @@ impl<'s, 't> Run<'s, 't> {
             crash,
             shares: &shares,
         };
+        if self.scenario.blueprint.replacement.is_some() {
+            replacement::judge(&case, &survivors);
+            return;
+        }
         match (self.scenario.blueprint.bad_blocks, self.scenario.blueprint.log) {
             (0, _) => judge(&case, survivors),
             (_, RowLog::None) => bad_blocks::judge(&case, &survivors),

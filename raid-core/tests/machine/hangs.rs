@@ -144,6 +144,7 @@ fn judge_events(sim: &Sim<'_>, lost: MemberSet) {
             Event::MemberHung { .. }
             | Event::MemberFailed { .. }
             | Event::MemberQuiet { .. }
+            | Event::MemberReplaced { .. }
             | Event::ArrayFailed
             | Event::Quiesced
             | Event::BlockRewritten { .. }

@@ -158,6 +158,7 @@ pub(crate) fn named_lost(sim: &Sim<'_>, answer: &Answered) -> Vec<u64> {
             Event::RangeLost { .. }
             | Event::MemberFailed { .. }
             | Event::ArrayFailed
+            | Event::MemberReplaced { .. }
             | Event::MemberHung { .. }
             | Event::MemberQuiet { .. }
             | Event::Quiesced

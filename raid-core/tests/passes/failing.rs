@@ -20,6 +20,7 @@ fn stops(sim: &Sim<'_>) -> Vec<PassEnd> {
         Event::PassEnded { end, .. } => Some(end),
         Event::MemberFailed { .. }
         | Event::ArrayFailed
+        | Event::MemberReplaced { .. }
         | Event::MemberHung { .. }
         | Event::MemberQuiet { .. }
         | Event::Quiesced
@@ -176,7 +177,11 @@ fn bad_sectors_within_the_redundancy_are_mended_on_the_way() {
             assert_eq!(report.mismatched, Sectors(0));
             match kind {
                 PassKind::Check => assert_eq!(report.unread, Sectors(16)),
-                PassKind::Repair | PassKind::Resync | PassKind::Recovery | PassKind::Locate => {
+                PassKind::Repair
+                | PassKind::Resync
+                | PassKind::Recovery
+                | PassKind::Replacement
+                | PassKind::Locate => {
                     assert_eq!(report.unread, Sectors(0));
                     let read = raid_sim::sim::read_back(
                         &blueprint,

@@ -14,5 +14,6 @@ mod locate;
 mod logged;
 mod recovery;
 mod replaced;
+mod replacement;
 mod resync;
 mod under_load;

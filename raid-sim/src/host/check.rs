@@ -179,6 +179,10 @@ impl SimHost {
         }
         // A device may have come in since the record was made.
         let coming = self.lost.union(self.rebuilding);
+        // The member that was replaced is out when its replacement holds everything.
+        let ended =
+            record.replacement.filter(|it| it.copied_to >= self.geometry.shape().member_size);
+        let coming = coming.union(ended.into_iter().map(|it| it.member).collect());
         assert!(record.failed.difference(coming).is_empty(), "a member called failed that is not");
     }
 

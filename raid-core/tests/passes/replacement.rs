@@ -1,0 +1,327 @@
+//! Replacement: a member that is in use is copied to another device, which then has its place.
+
+use raid_core::engine::{Activity, Halt, PassEnd, PassKind, Replacement, Seat, StopReason};
+use raid_core::host::{Command, Event, Failure, Fault};
+use raid_core::members::{MemberSet, MemberState};
+use raid_core::metadata::Consistency;
+use raid_core::request::Stability;
+use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
+use raid_sim::device::RamDevice;
+use raid_sim::host::Waits;
+use raid_sim::order::{Order, Random};
+use raid_sim::reference;
+use raid_sim::rules::{Action, Rule};
+use raid_sim::sim::{Blueprint, DATA_OFFSET, Lent, Sim, Turn, Wish};
+
+use crate::arrays::{self, CHUNK, ROWS};
+
+/// Another device, which holds what `like` holds up to a mark, and garbage behind.
+fn device(like: &RamDevice, copied_to: u64) -> RamDevice {
+    let mut device = RamDevice::new(DATA_OFFSET + ROWS * CHUNK);
+    let bytes = usize::try_from(ROWS * CHUNK).unwrap() * 512;
+    let valid = usize::try_from(copied_to).unwrap() * 512;
+    let mut area = vec![0; bytes];
+    Random::new(77).fill(&mut area);
+    area[..valid].copy_from_slice(&like.medium.stored(DATA_OFFSET, bytes)[..valid]);
+    device.medium.store(DATA_OFFSET, &area);
+    device.intent.clone_from(&like.intent);
+    device.durable_intent.clone_from(&like.intent);
+    device
+}
+
+/// The devices of an array and one more, which is to replace a member.
+fn devices(blueprint: &Blueprint, content: &[u8], member: u8, copied_to: u64) -> Vec<RamDevice> {
+    let mut devices = blueprint.devices(content);
+    let new = device(&devices[usize::from(member)], copied_to);
+    devices.push(new);
+    devices
+}
+
+/// Nothing on the members disagrees with the content, the new device being at the place of the one that
+/// it replaced.
+fn assert_holds(blueprint: &Blueprint, sim: &Sim<'_>, member: u8, content: &[u8]) {
+    let mut devices = sim.host.devices.clone();
+    devices.swap_remove(usize::from(member));
+    let areas = blueprint.areas(&devices, MemberSet::NONE);
+    let wrong =
+        reference::disagreements(&blueprint.geometry, content, &areas, blueprint.member_sectors);
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// Commands to a device, and what of them reads.
+fn reads(sim: &Sim<'_>, device: u8) -> usize {
+    let read =
+        |command: &Command| matches!(command, Command::Read { device: of, .. } if of.0 == device);
+    sim.host.commands().filter(read).count()
+}
+
+#[test]
+fn a_member_of_every_level_is_copied_and_its_place_taken() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members);
+        let content = arrays::content(&blueprint, 1);
+        for member in 0..members {
+            for mark in [0, 8, CHUNK, 2 * CHUNK + 8] {
+                let devices = devices(&blueprint, &content, member, mark);
+                let replacing = blueprint.clone().replacing(member, mark);
+                let mut lent = Lent::to(&replacing);
+                let mut sim = Sim::made(&replacing, &mut lent, devices);
+                sim.order = Order::Random(Random::new(mark));
+                let by = MemberIndex(members);
+                let place = MemberIndex(member);
+                let copied_to = Sectors(mark);
+                let expected = Some(Replacement { member: place, by, copied_to });
+                assert_eq!(sim.engine.replacement(), expected);
+                let (report, end) = sim.pass(PassKind::Replacement);
+                assert_eq!(end, PassEnd::Finished, "{layout:?} {member} {mark}: {report:?}");
+                assert_holds(&blueprint, &sim, member, &content);
+                assert_eq!(sim.engine.replacement(), None);
+                assert_eq!(sim.engine.member_state(place), MemberState::InSync);
+                assert_eq!(sim.engine.activity(), Activity::Idle);
+                // The record is on the new device, and not on the old.
+                let record = sim.host.devices[usize::from(members)].durable.unwrap();
+                let copied_to = Sectors(blueprint.member_sectors);
+                assert_eq!(record.replacement, Some(Replacement { member: place, by, copied_to }));
+                assert_eq!(record.failed, MemberSet::only(place), "who sat there is out");
+                assert_eq!(record.rebuilding, MemberSet::NONE);
+                assert_eq!(record.consistency, Consistency::Clean, "no parity was touched");
+                let old = sim.host.devices[usize::from(member)].durable.unwrap();
+                assert!(old.events < record.events && old.failed.is_empty());
+                // Nobody else was read.
+                for other in (0..members).filter(|other| *other != member) {
+                    assert_eq!(reads(&sim, other), 0, "{layout:?} {member}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_meanwhile_is_on_the_new_device() {
+    for (layout, members) in arrays::layouts() {
+        for seed in 0..40 {
+            let blueprint = arrays::blueprint(layout, members);
+            let mut content = arrays::content(&blueprint, 2);
+            let mut random = Random::new(seed);
+            let member = u8::try_from(random.below(members.into())).unwrap();
+            let devices = devices(&blueprint, &content, member, 0);
+            let replacing = blueprint.clone().replacing(member, 0);
+            let mut lent = Lent::to(&replacing);
+            let mut sim = Sim::made(&replacing, &mut lent, devices);
+            sim.order = Order::Random(Random::new(seed));
+            sim.budget = 3;
+            sim.engine.start_pass(PassKind::Replacement).unwrap();
+            let size = blueprint.geometry.size().0;
+            let mut wishes = 60;
+            while sim.turn() == Turn::Again || wishes > 0 {
+                let at = random.below(size);
+                let sectors = 1 + random.below((size - at).min(40));
+                let mut bytes = vec![0; usize::try_from(sectors).unwrap() * 512];
+                random.fill(&mut bytes);
+                let first = usize::try_from(at).unwrap() * 512;
+                let wish = Wish::Write { at, bytes: bytes.clone(), stability: Stability::Stable };
+                if wishes > 0 && sim.start(wish).is_ok() {
+                    wishes -= 1;
+                    content[first..][..bytes.len()].copy_from_slice(&bytes);
+                }
+            }
+            assert_eq!(sim.pass_ended().map(|(_, end)| end), Some(PassEnd::Finished));
+            for answer in &sim.host.answers {
+                assert!(answer.result.is_ok(), "{:?}", answer.result);
+            }
+            assert_holds(&blueprint, &sim, member, &content);
+        }
+    }
+}
+
+#[test]
+fn a_parked_replacement_goes_on_from_what_is_on_record() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members);
+        let content = arrays::content(&blueprint, 4);
+        for turns in [0, 1, 7, 20, 33, 60, 90] {
+            let first = blueprint.clone().replacing(1, 0);
+            let devices = devices(&blueprint, &content, 1, 0);
+            let mut lent = Lent::to(&first);
+            let mut sim = Sim::made(&first, &mut lent, devices);
+            sim.engine.start_pass(PassKind::Replacement).unwrap();
+            for _ in 0..turns {
+                sim.turn();
+            }
+            sim.engine.park_pass();
+            sim.run();
+            let (report, end) = sim.pass_ended().unwrap();
+            if end == PassEnd::Finished {
+                continue;
+            }
+            assert_eq!(end, PassEnd::Halted(Halt::Parked));
+            assert_eq!(sim.engine.activity(), Activity::Halted(report, Halt::Parked));
+            for device in &sim.host.devices {
+                let record = device.durable.unwrap();
+                let replacement = record.replacement.unwrap();
+                assert_eq!(replacement.copied_to, report.position);
+                assert_eq!(record.rebuilding.union(record.failed), MemberSet::NONE);
+            }
+            // What the record says is valid is; the rest is copied, by another engine.
+            let mut devices = sim.host.devices.clone();
+            let record = devices[0].durable.unwrap();
+            let new = u8::try_from(devices.len() - 1).unwrap();
+            arrays::spoil(&mut devices, &[new], report.position.0);
+            let second = blueprint.clone().replacing(1, report.position.0);
+            let second = Blueprint { events: record.events, ..second };
+            let mut lent = Lent::to(&second);
+            let mut sim = Sim::made(&second, &mut lent, devices);
+            assert_eq!(sim.pass(PassKind::Replacement).1, PassEnd::Finished);
+            assert_holds(&blueprint, &sim, 1, &content);
+        }
+    }
+}
+
+/// Reads all of the array, and says what comes.
+fn read_all(sim: &mut Sim<'_>, blueprint: &Blueprint) -> Result<Vec<u8>, Failure> {
+    let sectors = blueprint.geometry.size().0;
+    let answer = sim.request(Wish::Read { at: 0, sectors, stability: Stability::Stable });
+    answer.result.map(|_| answer.memory)
+}
+
+#[test]
+fn an_original_that_is_lost_leaves_its_place_to_what_was_copied() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members);
+        for commands in (0..60).step_by(3) {
+            let mut content = arrays::content(&blueprint, commands);
+            let mut devices = devices(&blueprint, &content, 1, 0);
+            devices[1].rules.push(Rule::gone_after(commands));
+            let replacing = blueprint.clone().replacing(1, 0);
+            let mut lent = Lent::to(&replacing);
+            let mut sim = Sim::made(&replacing, &mut lent, devices);
+            sim.order = Order::Random(Random::new(commands));
+            sim.host.waits = Waits::ForItsOwn;
+            sim.engine.start_pass(PassKind::Replacement).unwrap();
+            let mut random = Random::new(commands);
+            let mut wishes = 30;
+            while sim.turn() == Turn::Again || wishes > 0 {
+                wishes -=
+                    usize::from(wishes > 0 && write_somewhere(&mut sim, &mut random, &mut content));
+            }
+            for answer in &sim.host.answers {
+                assert!(answer.result.is_ok(), "{:?}", answer.result);
+            }
+            let (report, end) = sim.pass_ended().unwrap();
+            let context = format!("{layout:?} {commands} {report:?}");
+            let replaced =
+                sim.host.events().any(|event| matches!(event, Event::MemberReplaced { .. }));
+            assert!(replaced, "{context}");
+            let place = MemberIndex(1);
+            if end == PassEnd::Finished {
+                assert_holds(&blueprint, &sim, 1, &content);
+                continue;
+            }
+            assert_eq!(end, PassEnd::Halted(Halt::Stopped(StopReason::OriginalLost)));
+            let MemberState::Rebuilding { valid_to } = sim.engine.member_state(place) else {
+                panic!("{context}");
+            };
+            assert_eq!(valid_to, report.position, "what was copied counts: {context}");
+            // What the record says, and what the engine serves.
+            let record = sim.host.devices[0].durable.unwrap();
+            assert_eq!(record.rebuilt_to, valid_to);
+            assert_eq!(record.rebuilding, arrays::set(&[1]));
+            assert!(read_all(&mut sim, &blueprint) == Ok(content.clone()), "{context}");
+            // The rest is made from the others.
+            let (report, end) = sim.pass(PassKind::Recovery);
+            assert_eq!(end, PassEnd::Finished);
+            assert_eq!(report.lost, Sectors(0));
+            assert_holds(&blueprint, &sim, 1, &content);
+        }
+    }
+}
+
+fn write_somewhere(sim: &mut Sim<'_>, random: &mut Random, content: &mut [u8]) -> bool {
+    let size = u64::try_from(content.len()).unwrap() / 512;
+    let at = random.below(size);
+    let sectors = 1 + random.below((size - at).min(40));
+    let mut bytes = vec![0; usize::try_from(sectors).unwrap() * 512];
+    random.fill(&mut bytes);
+    let wish = Wish::Write { at, bytes: bytes.clone(), stability: Stability::Stable };
+    let taken = sim.start(wish).is_ok();
+    if taken {
+        content[usize::try_from(at).unwrap() * 512..][..bytes.len()].copy_from_slice(&bytes);
+    }
+    taken
+}
+
+#[test]
+fn a_replacement_that_is_lost_leaves_the_array_as_it_was() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members);
+        for commands in (0..60).step_by(3) {
+            let mut content = arrays::content(&blueprint, commands);
+            let mut devices = devices(&blueprint, &content, 1, 0);
+            devices[usize::from(members)].rules.push(Rule::gone_after(commands));
+            let another = device(&devices[1], 0);
+            devices.push(another);
+            let replacing = blueprint.clone().replacing(1, 0);
+            let mut lent = Lent::to(&replacing);
+            let mut sim = Sim::made(&replacing, &mut lent, devices);
+            sim.order = Order::Random(Random::new(commands));
+            sim.host.waits = Waits::ForItsOwn;
+            sim.engine.start_pass(PassKind::Replacement).unwrap();
+            let mut random = Random::new(commands);
+            let mut wishes = 30;
+            while sim.turn() == Turn::Again || wishes > 0 {
+                let taken = wishes > 0 && write_somewhere(&mut sim, &mut random, &mut content);
+                wishes -= usize::from(taken);
+            }
+            for answer in &sim.host.answers {
+                assert!(answer.result.is_ok(), "{:?}", answer.result);
+            }
+            if sim.pass_ended().unwrap().1 == PassEnd::Finished {
+                // It was lost as a member, or not at all.
+                continue;
+            }
+            let stopped = PassEnd::Halted(Halt::Stopped(StopReason::TargetLost));
+            assert_eq!(sim.pass_ended().unwrap().1, stopped, "{layout:?} {commands}");
+            assert_eq!(sim.engine.replacement(), None);
+            assert_eq!(sim.engine.member_state(MemberIndex(1)), MemberState::InSync);
+            for device in &sim.host.devices[..usize::from(members)] {
+                let record = device.durable.unwrap();
+                assert_eq!((record.replacement, record.failed), (None, MemberSet::NONE));
+            }
+            let areas = blueprint.areas(&sim.host.devices[..usize::from(members)], MemberSet::NONE);
+            let sectors = blueprint.member_sectors;
+            let wrong = reference::disagreements(&blueprint.geometry, &content, &areas, sectors);
+            assert!(wrong.is_empty(), "{wrong:?}");
+            assert_eq!(sim.pass(PassKind::Check).1, PassEnd::Finished, "nobody is missing");
+            // Another device takes over in its stead.
+            let (place, seat) = replacing.replacement.unwrap();
+            let seat = Seat { device: DeviceIndex(members + 1), ..seat };
+            let by = sim.engine.add_replacement(place, seat).unwrap();
+            sim.host.seat(by, seat.device);
+            assert_eq!(sim.pass(PassKind::Replacement).1, PassEnd::Finished);
+            sim.host.devices.swap_remove(usize::from(members));
+            assert_holds(&blueprint, &sim, 1, &content);
+        }
+    }
+}
+
+#[test]
+fn blocks_that_the_original_cannot_give_are_made_from_the_others() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members);
+        let content = arrays::content(&blueprint, 6);
+        for member in 0..members {
+            let mut devices = devices(&blueprint, &content, member, 0);
+            let at = DATA_OFFSET + CHUNK;
+            devices[usize::from(member)].medium.spoil(at + 9..at + 26, Fault::Media);
+            let replacing = blueprint.clone().replacing(member, 0);
+            let mut lent = Lent::to(&replacing);
+            let mut sim = Sim::made(&replacing, &mut lent, devices);
+            let (report, end) = sim.pass(PassKind::Replacement);
+            assert_eq!(end, PassEnd::Finished, "{layout:?} {member}");
+            assert_eq!((report.lost, report.unwritten), (Sectors(0), Sectors(0)));
+            assert_holds(&blueprint, &sim, member, &content);
+            let written = sim.host.devices[usize::from(member)].count(Action::Write);
+            assert_eq!(written, 0, "a member that goes is not worn any more");
+        }
+    }
+}
