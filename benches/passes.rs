@@ -73,7 +73,7 @@ impl RamHost<'_> {
             Buffer::Lane { slot, member, offset } => {
                 (slot.index() * usize::from(MEMBERS) + member.index(), bytes(offset))
             }
-            Buffer::Caller { .. } => panic!("a pass has no caller"),
+            Buffer::Caller { .. } | Buffer::Window { .. } => panic!("a pass has no caller"),
         }
     }
 

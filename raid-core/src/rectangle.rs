@@ -39,9 +39,19 @@ pub(crate) enum Span {
         count: u8,
         /// Between covered blocks in the requester's memory: a chunk.
         stride: Sectors,
+        shape: InShape,
     },
     /// A chunk and its copies.
-    Chunk { chunk: ChunkIndex, copies: MemberSet },
+    Chunk { chunk: ChunkIndex, copies: MemberSet, shape: InShape },
+}
+
+/// In which of its two shapes a rectangle lies, while an array is being reshaped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum InShape {
+    /// In the old one; or in the only one, of an array that is not being reshaped.
+    #[default]
+    Old,
+    New,
 }
 
 impl Rectangle {
@@ -79,6 +89,27 @@ impl Rectangle {
                 .collect(),
             Span::Chunk { copies, .. } => copies,
         }
+    }
+
+    /// In which shape it lies.
+    #[inline]
+    pub(crate) const fn shape(&self) -> InShape {
+        match self.span {
+            Span::Row { shape, .. } | Span::Chunk { shape, .. } => shape,
+        }
+    }
+
+    /// The same rectangle, cut in this shape.
+    pub(crate) const fn in_shape(mut self, in_shape: InShape) -> Self {
+        match &mut self.span {
+            Span::Row { shape, .. } | Span::Chunk { shape, .. } => *shape = in_shape,
+        }
+        self
+    }
+
+    /// The same rectangle, of a part that starts so far into the memory.
+    pub(crate) fn behind_memory(self, from: Sectors) -> Option<Self> {
+        Some(Self { caller: self.caller.checked_add(from)?, ..self })
     }
 
     /// The places that hold parity.

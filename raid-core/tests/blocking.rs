@@ -18,7 +18,7 @@ use raid_core::host::{Durability, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::limits::REQUEST_SECTORS_MAX;
 use raid_core::members::{MemberSet, MemberState};
-use raid_core::metadata::{Consistency, Record};
+use raid_core::metadata::{Consistency, Record, Shaping};
 use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
 use raid_simd::Kernels;
 
@@ -277,6 +277,7 @@ fn a_member_that_is_failed_is_on_record_and_not_used_again() {
                     rebuilt_to: Sectors(0),
                     by_intent: MemberSet::NONE,
                     replacement: None,
+                    shaping: Shaping::Fixed,
                 };
                 let others = (0..members).map(MemberIndex).filter(|other| !gone.contains(other));
                 let expected: Vec<_> = others.map(|other| (other, record)).collect();

@@ -24,7 +24,7 @@ use raid_core::md::{
     Superblock, Timestamp, Validity, WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
-use raid_core::metadata::{Consistency, Record};
+use raid_core::metadata::{Consistency, Record, Shaping};
 use raid_core::reshape::Direction;
 use raid_core::units::{DeviceIndex, Lba, MemberIndex, Sectors};
 
@@ -90,6 +90,7 @@ fn record(superblock: &Superblock, failed: &[u8]) -> Record {
         rebuilt_to: Sectors(0),
         by_intent: MemberSet::NONE,
         replacement: None,
+        shaping: Shaping::Fixed,
     }
 }
 

@@ -21,7 +21,7 @@ use raid_core::md::{
     SUPERBLOCK_BYTES, Superblock, Timestamp,
 };
 use raid_core::members::MemberSet;
-use raid_core::metadata::{Consistency, Record};
+use raid_core::metadata::{Consistency, Record, Shaping};
 use raid_core::units::{DeviceSector, MemberIndex, Sectors};
 
 const MEMBER: MemberIndex = MemberIndex(0);
@@ -108,6 +108,7 @@ impl Member {
             rebuilt_to: Sectors(0),
             by_intent: MemberSet::NONE,
             replacement: None,
+            shaping: Shaping::Fixed,
         };
         keeper.record(MEMBER, &mut self.device, &record)
     }

@@ -11,6 +11,7 @@ use raid_core::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
 use crate::device::RamDevice;
 use crate::intent::Intent;
 use crate::medium::{SECTOR, index};
+use crate::reshape::Reshaped;
 use crate::{log, reference};
 
 /// An array to be simulated.
@@ -48,6 +49,8 @@ pub struct Blueprint {
     pub log: RowLog,
     /// The generation of the newest of them.
     pub log_generation: u64,
+    /// The reshape that it is in, or is to be started with.
+    pub reshape: Option<Reshaped>,
 }
 
 /// Where the data areas of simulated members start.
@@ -84,6 +87,7 @@ impl Blueprint {
             intent: None,
             log: RowLog::None,
             log_generation: 0,
+            reshape: None,
         }
     }
 
@@ -170,12 +174,16 @@ impl Blueprint {
     /// Devices that hold this content of the array.
     #[must_use]
     pub fn devices(&self, content: &[u8]) -> Vec<RamDevice> {
-        reference::lay_out(&self.geometry, content, self.member_sectors)
-            .iter()
+        let start = self.data_start();
+        let sectors = start + self.member_sectors + log::sectors(self.log) + self.tail();
+        let areas = reference::lay_out(&self.geometry, content, self.member_sectors);
+        // Members that only another shape has are empty.
+        let empty = Vec::new();
+        let areas = areas.iter().chain(core::iter::repeat(&empty)).take(self.seats.len());
+        areas
             .map(|area| {
-                let sectors = DATA_OFFSET + self.member_sectors + log::sectors(self.log);
                 let mut device = RamDevice::new(sectors);
-                device.medium.store(DATA_OFFSET, area);
+                device.medium.store(start, area);
                 device.intent.clone_from(&self.intent);
                 device.durable_intent.clone_from(&self.intent);
                 device
@@ -204,7 +212,7 @@ impl Blueprint {
             .zip(0..=u8::MAX)
             .map(|(device, member)| {
                 (!lost.contains(MemberIndex(member)))
-                    .then(|| device.medium.stored(DATA_OFFSET, length))
+                    .then(|| device.medium.stored(self.data_start(), length))
             })
             .collect()
     }

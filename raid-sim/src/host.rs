@@ -35,7 +35,7 @@ use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberSet;
 use raid_core::metadata::Record;
 use raid_core::parity::{self, CallerMemory};
-use raid_core::plan::Job;
+use raid_core::plan::{Job, Operation, Outside, Source as WriteSource};
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
 
@@ -66,6 +66,10 @@ pub struct SimHost {
     queue: Vec<InFlight>,
     callers: Vec<Option<(RequestId, Caller)>>,
     lanes: Vec<u8>,
+    /// What a reshape moves is kept here meanwhile.
+    window: Vec<u8>,
+    /// Slots for requests.
+    front_slots: usize,
     lane_bytes: usize,
     offered: u64,
     refused_once: Vec<u64>,
@@ -119,6 +123,13 @@ impl SimHost {
                     * lanes_per_slot
                     * lane_bytes
             ],
+            window: vec![
+                0xDD;
+                blueprint.reshape.as_ref().map_or(0, |reshape| {
+                    reshape.window.memory_bytes().expect("fits into memory")
+                })
+            ],
+            front_slots: blueprint.slots,
             lane_bytes,
             offered: 0,
             refused_once: Vec::new(),
@@ -275,6 +286,7 @@ impl SimHost {
                 let aligned = self.alignment(into, &range);
                 let bytes = match into {
                     Buffer::Lane { .. } => &mut self.lanes[range],
+                    Buffer::Window { .. } => &mut self.window[range],
                     Buffer::Caller { request, .. } => {
                         let (_, caller) =
                             self.callers[request.index()].as_mut().expect("a living request");
@@ -289,6 +301,7 @@ impl SimHost {
                 let aligned = self.alignment(from, &range);
                 let bytes = match from {
                     Buffer::Lane { .. } => &self.lanes[range],
+                    Buffer::Window { .. } => &self.window[range],
                     Buffer::Caller { request, .. } => {
                         let (_, caller) =
                             self.callers[request.index()].as_ref().expect("a living request");
@@ -327,8 +340,19 @@ impl SimHost {
         let slot = self.lane_bytes * self.lanes_per_slot;
         let slab = &mut self.lanes[job.slot().index() * slot..][..slot];
         let mut lanes: Vec<&mut [u8]> = slab.chunks_exact_mut(self.lane_bytes).collect();
-        let Some(request) = job.request() else {
-            return parity::run(job, self.kernels, &mut lanes, CallerMemory::None);
+        let request = match (job.outside(), job.operation()) {
+            (Outside::Request(request), _) => request,
+            (Outside::None, _) | (Outside::Window, Operation::Write(WriteSource::Zeroes, _)) => {
+                return parity::run(job, self.kernels, &mut lanes, CallerMemory::None);
+            }
+            (Outside::Window, Operation::Read(_)) => {
+                let memory = CallerMemory::Target(&mut [&mut self.window]);
+                return parity::run(job, self.kernels, &mut lanes, memory);
+            }
+            (Outside::Window, _) => {
+                let memory = CallerMemory::Source(&[&self.window]);
+                return parity::run(job, self.kernels, &mut lanes, memory);
+            }
         };
         let (_, caller) =
             self.callers[request.index()].as_mut().expect("a job of a living request");
@@ -379,6 +403,11 @@ impl SimHost {
                 assert!(start + length <= self.lanes.len(), "no such lane: {buffer:?}");
                 start..start + length
             }
+            Buffer::Window { offset } => {
+                let start = index(offset.0) * SECTOR;
+                assert!(start + length <= self.window.len(), "beyond the window: {buffer:?}");
+                start..start + length
+            }
             Buffer::Caller { request, offset } => {
                 let (id, caller) =
                     self.callers[request.index()].as_ref().expect("memory of a living request");
@@ -392,9 +421,11 @@ impl SimHost {
 
     /// Addresses, and lengths between segments, or-ed: what the memory of a command is aligned to.
     fn alignment(&self, buffer: Buffer, range: &Range<usize>) -> usize {
-        let Buffer::Caller { request, .. } = buffer else {
+        let request = match buffer {
             // Lanes are aligned to anything; only the place in the lane counts.
-            return range.start % self.lane_bytes;
+            Buffer::Lane { .. } => return range.start % self.lane_bytes,
+            Buffer::Window { .. } => return range.start,
+            Buffer::Caller { request, .. } => request,
         };
         let (_, caller) = self.callers[request.index()].as_ref().expect("a living request");
         let (mut all, mut base) = (0, 0);
@@ -563,6 +594,7 @@ impl Host for SimHost {
                 PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate => {}
             },
             Event::PassEnded { end: PassEnd::Halted(_), .. }
+            | Event::ReshapeEnded { .. }
             | Event::MemberHung { .. }
             | Event::BlockRewritten { .. }
             | Event::BlockBad { .. }

@@ -10,6 +10,7 @@
 //!   as it goes.
 //! * [`order`]: whose turn it is: first come, last come, by chance, or every order there is.
 //! * [`sim`]: an engine with a host under it, driven to the end.
+//! * [`reshape`]: a reshape of a simulated array.
 //! * [`mod@reference`]: what rows and copies have to hold, by plain algebra. Knows nothing of
 //!   raid-simd.
 //!
@@ -35,5 +36,6 @@ pub mod log;
 pub mod medium;
 pub mod order;
 pub mod reference;
+pub mod reshape;
 pub mod rules;
 pub mod sim;

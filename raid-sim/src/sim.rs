@@ -1,8 +1,8 @@
 //! An engine over simulated members, driven to the end.
 
 use raid_core::engine::{
-    Access, BadBlock, Engine, Fate, Memory, PassEnd, PassKind, PassReport, Progress, Refusal,
-    RequestSlot, Setup, SetupError, Slot,
+    Access, BadBlock, Engine, Fate, Memory, OnLoss, PassEnd, PassKind, PassReport, Progress,
+    Refusal, RequestSlot, Reshape, ReshapeEnd, ReshapeReport, Setup, SetupError, Slot,
 };
 use raid_core::host::{Command, Completion, Durability, Event, Misuse, RequestId, Token};
 use raid_core::intent::{IntentChunk, IntentMap};
@@ -19,6 +19,7 @@ use crate::device::RamDevice;
 use crate::host::{Answered, Caller, InFlight, Purpose, SimHost};
 use crate::medium::{SECTOR, index};
 use crate::order::Order;
+use crate::reshape::Reshaped;
 
 /// Memory that an engine works in.
 #[derive(Debug)]
@@ -178,7 +179,14 @@ impl<'m> Sim<'m> {
             bad_blocks: &mut lent.bad_blocks,
             ..Memory::new(&mut lent.slots, &mut lent.requests)
         };
-        let mut engine = Engine::new(&setup, memory)?;
+        let mut engine = match &blueprint.reshape {
+            None => Engine::new(&setup, memory)?,
+            Some(Reshaped { change, position, data_offsets, window }) => {
+                let reshape =
+                    Reshape { change: *change, position: *position, data_offsets, window: *window };
+                Engine::reshaping(&setup, &reshape, memory)?
+            }
+        };
         let mut host = SimHost::new(blueprint, devices);
         seat_replacement(blueprint, &mut engine, &mut host);
         Ok(Self {
@@ -459,9 +467,43 @@ impl<'m> Sim<'m> {
                 | Event::NotCompared { .. }
                 | Event::BlockLocated { .. }
                 | Event::Ambiguous { .. }
+                | Event::ReshapeEnded { .. }
                 | Event::RangeLost { .. } => None,
             })
             .last()
+    }
+
+    /// Starts the reshape and runs until all is done. How it ended.
+    ///
+    /// # Panics
+    /// If the engine refuses it.
+    pub fn reshape(&mut self, on_loss: OnLoss) -> (ReshapeReport, ReshapeEnd) {
+        self.engine.start_reshape(on_loss).expect("the engine starts the reshape");
+        self.run();
+        self.reshape_ended().expect("the reshape has ended")
+    }
+
+    /// How the reshape ended, last.
+    #[must_use]
+    pub fn reshape_ended(&self) -> Option<(ReshapeReport, ReshapeEnd)> {
+        let ends = self.host.events().filter_map(|event| match event {
+            Event::ReshapeEnded { report, end } => Some((report, end)),
+            Event::PassEnded { .. }
+            | Event::MemberFailed { .. }
+            | Event::MemberReplaced { .. }
+            | Event::ArrayFailed
+            | Event::MemberHung { .. }
+            | Event::MemberQuiet { .. }
+            | Event::Quiesced
+            | Event::BlockRewritten { .. }
+            | Event::BlockBad { .. }
+            | Event::BlockGood { .. }
+            | Event::NotCompared { .. }
+            | Event::BlockLocated { .. }
+            | Event::Ambiguous { .. }
+            | Event::RangeLost { .. } => None,
+        });
+        ends.last()
     }
 
     /// Starts one request and runs until it is answered.
@@ -503,7 +545,7 @@ pub fn read_back(
     }
     .without(lost);
     let mut lent = Lent::to(&blueprint);
-    let sectors = blueprint.geometry.size().0;
+    let sectors = blueprint.served().0;
     let answer = Sim::made(&blueprint, &mut lent, devices).request(Wish::Read {
         at: 0,
         sectors,

@@ -27,7 +27,7 @@ use raid_core::md::{
     DeviceRole, LeftOut, RecoveryKind, Superblock, Timestamp, Validity, WriteLog, assemble,
 };
 use raid_core::members::{MemberSet, MemberState};
-use raid_core::metadata::{Consistency, Record};
+use raid_core::metadata::{Consistency, Record, Shaping};
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
 use std::path::{Path, PathBuf};
@@ -283,6 +283,7 @@ impl Assembled {
                 rebuilt_to,
                 by_intent,
                 replacement,
+                shaping: Shaping::Fixed,
             };
             if let Some(at) = at.get_mut(member.index()) {
                 *at = Some(md_seat(known));
@@ -620,6 +621,7 @@ impl Names {
             // abandoned here.
             Event::RangeLost { .. }
             | Event::PassEnded { .. }
+            | Event::ReshapeEnded { .. }
             | Event::BlockGood { .. }
             | Event::MemberReplaced { .. }
             | Event::MemberHung { .. }

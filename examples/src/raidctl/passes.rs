@@ -105,6 +105,7 @@ fn failed(what: &str, failure: &PassFailure) -> Error {
             | PassRefusal::NotInSync
             | PassRefusal::NothingToDo => Error::Refused(text),
             PassRefusal::Running
+            | PassRefusal::Reshaping
             | PassRefusal::NoSlots
             | PassRefusal::ReadOnly
             | PassRefusal::Quiesced => Error::Engine(text),

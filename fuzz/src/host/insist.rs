@@ -99,6 +99,7 @@ impl MemoryHost {
                 (&self.lanes[slot.index()][member.index()], offset)
             }
             Buffer::Caller { request, offset } => (&self.callers[&request.index()].bytes, offset),
+            Buffer::Window { .. } => unreachable!("nothing is reshaped"),
         };
         let new = memory[bytes_of(offset.0, sectors)].chunks_exact(SECTOR_BYTES);
         let device = &self.devices[device.index()];

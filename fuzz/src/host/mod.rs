@@ -149,6 +149,7 @@ impl MemoryHost {
                 let caller = self.callers.get_mut(&request.index()).expect("the memory is lent");
                 (&mut caller.bytes, offset)
             }
+            Buffer::Window { .. } => unreachable!("nothing is reshaped"),
         };
         &mut bytes[bytes_of(offset.0, sectors)]
     }
@@ -257,7 +258,8 @@ impl Host for MemoryHost {
             Event::BlockRewritten { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }
-            | Event::Ambiguous { .. } => {}
+            | Event::Ambiguous { .. }
+            | Event::ReshapeEnded { .. } => {}
         }
     }
 }

@@ -260,7 +260,8 @@ impl Array<'_> {
         sectors: Sectors,
     ) -> Option<BadBlock> {
         let place = self.place_of(member);
-        let at = rectangle.member_sector(&self.geometry, place)?.checked_add(start)?;
+        let geometry = self.geometry_of(rectangle.shape());
+        let at = rectangle.member_sector(geometry, place)?.checked_add(start)?;
         Some(BadBlock { member, at, sectors })
     }
 
@@ -308,7 +309,7 @@ impl Array<'_> {
         }
         let places = rectangle.places().into_iter();
         let borders = places.filter_map(|member| {
-            let at = rectangle.member_sector(&self.geometry, member)?.0;
+            let at = rectangle.member_sector(self.geometry_of(rectangle.shape()), member)?.0;
             Some(Sectors(self.bad_blocks.border(member, at)?.saturating_sub(at)))
         });
         borders.min()

@@ -80,7 +80,7 @@ impl Array<'_> {
         let candidates = if normal.is_empty() { copies } else { normal };
         let least = candidates.into_iter().map(|member| self.balance.reading(member)).min()?;
         let idle = candidates.into_iter().filter(|member| self.balance.reading(*member) == least);
-        let Lba(at) = rectangle.lba(&self.geometry, candidates.lowest()?)?;
+        let Lba(at) = rectangle.lba(self.geometry_of(rectangle.shape()), candidates.lowest()?)?;
         let count = u64::try_from(idle.clone().count()).ok()?;
         let turn = (at >> RUN_SHIFT).checked_rem(count)?;
         idle.clone().nth(usize::try_from(turn).ok()?)

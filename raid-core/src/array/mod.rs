@@ -6,6 +6,7 @@ mod marks;
 mod progress;
 mod replacement;
 mod setup;
+mod shapes;
 mod view;
 
 pub use bad_blocks::BadBlock;
@@ -13,6 +14,8 @@ pub(crate) use bad_blocks::Health;
 pub use progress::SeatRefusal;
 pub(crate) use replacement::{Gate, Handover, TakenOver, Trusted};
 pub use setup::{Access, Behind, Dirty, ReadsFrom, RowLog, Seat, Setup, SetupError};
+pub use shapes::Reshape;
+pub(crate) use shapes::{Phase, Route, Survival, Two};
 
 use crate::batch::Results;
 use crate::geometry::{CopyGeometry, Geometry};
@@ -22,7 +25,7 @@ use crate::io_limits::IoLimits;
 use crate::limits::{LANE_SECTORS_MAX, LANE_SECTORS_MIN, MEMBERS_MAX};
 use crate::log::Logs;
 use crate::members::{MemberSet, MemberState};
-use crate::metadata::{Claims, Consistency, Facts, Writer};
+use crate::metadata::{Claims, Consistency, Facts, Shaping, Writer};
 use crate::plan::Redundancy;
 use crate::rectangle::{Rectangle, Span};
 use crate::units::{
@@ -37,6 +40,10 @@ use view::Validity;
 #[derive(Debug)]
 pub(crate) struct Array<'m> {
     geometry: Geometry,
+    /// The other shape, while there are two.
+    two: Option<Two>,
+    /// What records say of the shape while there is one.
+    shaping: Shaping,
     seats: [Option<Seat>; MEMBERS_MAX],
     /// All places, and the seat of a replacement.
     everyone: MemberSet,
@@ -97,20 +104,14 @@ pub(crate) enum Standing {
 impl<'m> Array<'m> {
     pub(crate) fn new(
         setup: &Setup<'_>,
+        reshape: Option<&Reshape<'_>>,
         bad_blocks: &'m mut [BadBlock],
         map: Option<IntentMap<'m>>,
     ) -> Result<Self, SetupError> {
         let geometry = setup.geometry;
-        if setup.seats.len() != usize::from(geometry.members()) {
-            return Err(SetupError::Seats {
-                expected: geometry.members(),
-                found: setup.seats.len(),
-            });
-        }
-        let bounds = LANE_SECTORS_MIN..=LANE_SECTORS_MAX;
-        if !bounds.contains(&setup.lane) || !setup.lane.0.is_multiple_of(FAULT_UNIT.0) {
-            return Err(SetupError::Lane(setup.lane));
-        }
+        keeps_no_lists(reshape, map.as_ref(), bad_blocks)?;
+        let two = reshape.map(|reshape| Two::new(reshape, setup)).transpose()?;
+        seats_and_lane_fit(setup, reshape)?;
         let mut seats = [None; MEMBERS_MAX];
         let mut limits = IoLimits::RELAXED;
         let (mut absent, mut rebuilding) = (MemberSet::NONE, MemberSet::NONE);
@@ -130,18 +131,26 @@ impl<'m> Array<'m> {
         }
         data_is_aligned(setup.seats, limits.logical_block())?;
         each_device_sits_once(setup.seats)?;
+        // Between two shapes no mark tells what is valid.
+        let mark = |mark| reshape.map_or(whole_blocks(mark, &limits), |_| Sectors::ZERO);
         for seat in seats.iter_mut().flatten() {
             if let MemberState::Rebuilding { valid_to } = &mut seat.state {
-                *valid_to = whole_blocks(*valid_to, &limits);
+                *valid_to = mark(*valid_to);
             }
         }
-        let vouched = in_whole_blocks(setup.consistency, &limits);
+        let vouched = match setup.consistency {
+            Consistency::InSyncTo(to) => Consistency::InSyncTo(mark(to)),
+            clean @ Consistency::Clean => clean,
+        };
         let intent = marks::intent_of(map, &geometry, vouched)?;
         let log = Logs::new(setup.log.room(&geometry)?);
+        let places = reshape.map_or(geometry.members(), |reshape| reshape.change.members_max());
         let mut array = Self {
             geometry,
+            two,
+            shaping: Shaping::Fixed,
             seats,
-            everyone: geometry.all_members(),
+            everyone: MemberSet::first(places),
             replacing: Replacing::No,
             absent,
             rebuilding,
@@ -183,10 +192,7 @@ impl<'m> Array<'m> {
         };
         let stale = self.rebuilding.into_iter().filter(unfinished).collect();
         let lost = self.absent_places().union(stale).union(more);
-        match &self.geometry {
-            Geometry::Parity(_) => lost.count() <= u32::from(self.geometry.redundancy()),
-            Geometry::Copies(copies) => every_chunk_survives(copies, lost),
-        }
+        self.shapes_survive(lost) == Survival::All
     }
 
     #[inline]
@@ -201,7 +207,7 @@ impl<'m> Array<'m> {
 
     /// Places without a usable member.
     pub(crate) fn absent_places(&self) -> MemberSet {
-        self.absent.intersection(self.geometry.all_members())
+        self.absent.intersection(self.places())
     }
 
     /// Whoever is there: members, and a replacement.
@@ -270,9 +276,10 @@ impl<'m> Array<'m> {
         let nowhere = (DeviceIndex(u8::MAX), DeviceSector(u64::MAX));
         let address = || {
             let seat = self.seat(member)?;
-            let place = self.place_of(member);
-            let sector = rectangle.member_sector(&self.geometry, place)?;
-            Some((seat.device, seat.data_offset.checked_add(Sectors(sector.0))?))
+            let (shape, place) = (rectangle.shape(), self.place_of(member));
+            let sector = rectangle.member_sector(self.geometry_of(shape), place)?;
+            let start = self.data_start(seat, member, shape);
+            Some((seat.device, start.checked_add(Sectors(sector.0))?))
         };
         address().unwrap_or(nowhere)
     }
@@ -389,7 +396,7 @@ impl<'m> Array<'m> {
     fn standing_as_one(&self, rectangle: &Rectangle, writes: MemberSet) -> Standing {
         let kept = match rectangle.span {
             Span::Row { .. } => {
-                let redundancy = u32::from(self.geometry.redundancy());
+                let redundancy = u32::from(self.geometry_of(rectangle.shape()).redundancy());
                 let lost = rectangle.places().intersection(self.absent);
                 let void = self.void(rectangle);
                 let spared = rectangle.covered().intersection(void).is_empty();
@@ -477,7 +484,9 @@ impl<'m> Array<'m> {
             rebuilding: self.rebuilding,
             rebuilt_to,
             by_intent: self.rebuilding_by_intent(),
+            shaping: self.shaping_now(),
             claims: match self.rebuilt {
+                _ if self.is_publishing() => Claims::OfMembers,
                 Some(generation) if self.writer.recorded() < generation => Claims::OfMembers,
                 Some(_) | None if rebuilt_to.max(copied_to) > Sectors::ZERO => Claims::OfMembers,
                 Some(_) | None => Claims::OfConsistency,
@@ -486,17 +495,32 @@ impl<'m> Array<'m> {
     }
 }
 
-fn in_whole_blocks(consistency: Consistency, limits: &IoLimits) -> Consistency {
-    match consistency {
-        Consistency::Clean => Consistency::Clean,
-        Consistency::InSyncTo(mark) => Consistency::InSyncTo(whole_blocks(mark, limits)),
-    }
-}
-
 /// A mark counts up to the last logical block that lies below it whole: commands stop at marks.
 fn whole_blocks(mark: Sectors, limits: &IoLimits) -> Sectors {
     let over = mark.0.checked_rem(limits.logical_block().0).unwrap_or(0);
     mark.saturating_sub(Sectors(over))
+}
+
+fn keeps_no_lists(
+    reshape: Option<&Reshape<'_>>,
+    map: Option<&IntentMap<'_>>,
+    bad_blocks: &[BadBlock],
+) -> Result<(), SetupError> {
+    // What they say is said of sectors of one shape.
+    let lists = map.is_some() || !bad_blocks.is_empty();
+    reshape.filter(|_| lists).map_or(Ok(()), |_| Err(SetupError::Reshaping))
+}
+
+fn seats_and_lane_fit(setup: &Setup<'_>, reshape: Option<&Reshape<'_>>) -> Result<(), SetupError> {
+    let expected = reshape.map_or(setup.geometry.members(), |it| it.change.members_max());
+    if setup.seats.len() != usize::from(expected) {
+        return Err(SetupError::Seats { expected, found: setup.seats.len() });
+    }
+    let bounds = LANE_SECTORS_MIN..=LANE_SECTORS_MAX;
+    match bounds.contains(&setup.lane) && setup.lane.0.is_multiple_of(FAULT_UNIT.0) {
+        true => Ok(()),
+        false => Err(SetupError::Lane(setup.lane)),
+    }
 }
 
 fn each_device_sits_once(seats: &[Option<Seat>]) -> Result<(), SetupError> {

@@ -49,6 +49,8 @@ pub enum SeatRefusal {
     /// This build keeps as many members apart as the array has, and a replacement is one more: see
     /// [`MEMBERS_MAX`](crate::limits::MEMBERS_MAX).
     NoSeat,
+    /// The array is between two shapes. Members come in before a reshape or after it.
+    Reshaping,
     /// The array was set up to be read only.
     ReadOnly,
     /// The array has failed.
@@ -86,6 +88,7 @@ impl core::fmt::Display for SeatRefusal {
                 f.write_str("members of an array with a log of partial parity are not replaced")
             }
             Self::NoSeat => f.write_str("this build has no room for a member more"),
+            Self::Reshaping => f.write_str("the array is between two shapes"),
             Self::ReadOnly => f.write_str("the array is read only"),
             Self::ArrayFailed => f.write_str("the array has failed"),
         }

@@ -157,8 +157,11 @@ impl Array<'_> {
         rejected: MemberSet,
         taken: MemberSet,
     ) -> MemberSet {
+        if rejected.is_empty() || self.replacing == Replacing::No {
+            return MemberSet::NONE;
+        }
         let by = self.replacement_seat();
-        if rejected.is_empty() || !writes.contains(by) {
+        if !writes.contains(by) {
             return MemberSet::NONE;
         }
         let goes_on = match operation {

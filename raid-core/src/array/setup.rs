@@ -4,6 +4,7 @@ use crate::geometry::Geometry;
 use crate::io_limits::{IoLimits, LimitsError};
 use crate::members::MemberState;
 use crate::metadata::Consistency;
+use crate::reshape::PositionError;
 use crate::units::{DeviceIndex, DeviceSector, FAULT_UNIT, MemberIndex, Sectors};
 
 /// An array, as it is when its engine is made.
@@ -162,6 +163,18 @@ pub enum SetupError {
     /// A log of partial parity for an array whose rows do not have one parity block each, or one with
     /// room for less than 4 KiB.
     Log,
+    /// An array that is being reshaped has no write-intent bitmap, no list of bad blocks and no log
+    /// of partial parity.
+    Reshaping,
+    /// The reshape does not begin with the setup's shape, or what comes with it has not this measure.
+    Reshape {
+        /// How many places both shapes have together: so many data offsets are needed.
+        places: u8,
+        /// How long the window must be at least.
+        window: Sectors,
+    },
+    /// The reshape on record cannot be there.
+    ReshapePosition(PositionError),
 }
 
 impl core::fmt::Display for SetupError {
@@ -188,6 +201,16 @@ impl core::fmt::Display for SetupError {
             Self::Log => f.write_str(
                 "a log of partial parity is for arrays with one parity block a row, and takes 4 KiB at least",
             ),
+            Self::Reshaping => f.write_str(
+                "an array that is being reshaped has no bitmap, no bad blocks and no log: remove them",
+            ),
+            Self::Reshape { places, window } => write!(
+                f,
+                "a reshape begins with the array's shape, and needs {places} data offsets and a window of {} \
+                 sectors",
+                window.0
+            ),
+            Self::ReshapePosition(error) => error.fmt(f),
             Self::DirtyDegraded => f.write_str(
                 "the array was not stopped cleanly and lacks a member: blocks of that member may come out \
                  wrong; bring the member back, or insist",

@@ -23,7 +23,7 @@ impl Array<'_> {
         let bad = self.bad(rectangle).difference(unreadable.difference(faulted));
         unreadable = unreadable.union(bad);
         let unwritable = match self.access {
-            Access::ReadOnly => self.geometry.all_members(),
+            Access::ReadOnly => self.places(),
             Access::ReadWrite => self.absent,
         };
         let redundancy = self.redundancy(rectangle);
@@ -41,7 +41,7 @@ impl Array<'_> {
         let state = self.seat(member).map(|seat| seat.state);
         let Some(MemberState::Rebuilding { valid_to }) = state else { return Validity::Valid };
         // A mark that moved on after the rectangle was cut can lie inside it.
-        match rectangle.member_sector(&self.geometry, member) {
+        match rectangle.member_sector(self.geometry_of(rectangle.shape()), member) {
             Some(start) if ends_by(Sectors(start.0), rectangle.sectors, valid_to) => {
                 Validity::Valid
             }
@@ -75,11 +75,12 @@ impl Array<'_> {
     #[inline]
     pub(super) fn resync_address(&self, rectangle: &Rectangle) -> Option<Sectors> {
         let member = rectangle.places().lowest()?;
+        let geometry = self.geometry_of(rectangle.shape());
         match rectangle.span {
             Span::Row { .. } => {
-                rectangle.member_sector(&self.geometry, member).map(|sector| Sectors(sector.0))
+                rectangle.member_sector(geometry, member).map(|sector| Sectors(sector.0))
             }
-            Span::Chunk { .. } => rectangle.lba(&self.geometry, member).map(|lba| Sectors(lba.0)),
+            Span::Chunk { .. } => rectangle.lba(geometry, member).map(|lba| Sectors(lba.0)),
         }
     }
 
@@ -108,7 +109,7 @@ impl Array<'_> {
         }
         for member in self.rebuilding.intersection(rectangle.places()) {
             let state = self.seat(member).map(|seat| seat.state);
-            let start = rectangle.member_sector(&self.geometry, member);
+            let start = rectangle.member_sector(self.geometry_of(rectangle.shape()), member);
             if let (Some(MemberState::Rebuilding { valid_to }), Some(start)) = (state, start) {
                 stop_at(Sectors(start.0), valid_to);
             }

@@ -219,6 +219,8 @@ fn target<'t>(
             CallerMemory::Target([segment]) => segment.get_mut(range(offset, length)?),
             CallerMemory::None | CallerMemory::Source(_) | CallerMemory::Target(_) => None,
         },
+        // This front-end makes no engine that has one.
+        Buffer::Window { .. } => None,
     }
 }
 
@@ -241,6 +243,8 @@ fn source<'t>(
             CallerMemory::Target([segment]) => segment.get(range(offset, length)?),
             CallerMemory::None | CallerMemory::Source(_) | CallerMemory::Target(_) => None,
         },
+        // This front-end makes no engine that has one.
+        Buffer::Window { .. } => None,
     }
 }
 

@@ -70,7 +70,10 @@ impl<D: BlockDevice, K: Keeper<D>> Array<'_, D, K> {
                     Watch::GoOn => {}
                     Watch::Park => self.engine.park_pass(),
                 },
-                Activity::Idle | Activity::Halted(..) => {}
+                Activity::Idle
+                | Activity::Halted(..)
+                | Activity::Reshaping(_)
+                | Activity::ReshapeHalted(..) => {}
             }
             match (progress, delivered) {
                 (Progress::Idle | Progress::HostBusy(_), Reported::Nothing) => break,

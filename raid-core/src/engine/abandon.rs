@@ -26,8 +26,17 @@ pub(super) struct Quarantine {
     epochs: [u32; STATES_MAX],
     /// and to whom.
     members: [MemberSet; STATES_MAX],
-    /// The request whose memory one of them names.
-    holds: Option<u16>,
+    /// Whose memory one of them names.
+    holds: Option<Held>,
+}
+
+/// Memory besides lanes that an abandoned command names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Held {
+    /// That of the request in this place.
+    Request(u16),
+    /// The window of a reshape.
+    Window,
 }
 
 impl Quarantine {
@@ -107,6 +116,8 @@ pub(super) struct Abandoned {
     hung: MemberSet,
     /// Members to whom there are none any more, to be told.
     quiet: MemberSet,
+    /// Slots whose abandoned commands name the window of a reshape.
+    pub(super) over_window: u16,
     records: Machine,
     logs: Machine,
     settling: Machine,
@@ -147,6 +158,7 @@ impl Abandoned {
         members: MemberSet::NONE,
         hung: MemberSet::NONE,
         quiet: MemberSet::NONE,
+        over_window: 0,
         records: Machine::NONE,
         logs: Machine::NONE,
         settling: Machine::NONE,
@@ -258,9 +270,16 @@ impl Engine<'_> {
         let mut kept = *quarantine;
         kept.insert(token.epoch, token.member).ok_or(Misuse::UnknownToken)?;
         let settled = stripe.settle(token.member, gone)?;
-        if let (Some(Buffer::Caller { request, .. }), None) = (memory, kept.holds) {
-            kept.holds = Some(request.index);
-            self.requests.hold(request);
+        match (memory, kept.holds) {
+            (Some(Buffer::Caller { request, .. }), None) => {
+                kept.holds = Some(Held::Request(request.index));
+                self.requests.hold(request);
+            }
+            (Some(Buffer::Window { .. }), None) => {
+                kept.holds = Some(Held::Window);
+                self.abandoned.over_window = self.abandoned.over_window.saturating_add(1);
+            }
+            (Some(_), Some(_)) | (Some(Buffer::Lane { .. }) | None, _) => {}
         }
         *quarantine = kept;
         Ok(settled)
@@ -285,8 +304,13 @@ impl Engine<'_> {
                 let slot = self.slots.get(index).ok_or(Misuse::UnknownToken)?;
                 slot.quarantine.remove(token.epoch, member)?;
                 if slot.quarantine.is_empty() {
-                    if let Some(request) = slot.quarantine.holds.take() {
-                        self.requests.give_back(request);
+                    match slot.quarantine.holds.take() {
+                        Some(Held::Request(request)) => self.requests.give_back(request),
+                        Some(Held::Window) => {
+                            let over = self.abandoned.over_window;
+                            self.abandoned.over_window = over.saturating_sub(1);
+                        }
+                        None => {}
                     }
                     self.slots.end_quarantine(index);
                 }

@@ -1,15 +1,15 @@
 //! Admission: what is taken in, and how requests become operations, in order of arrival.
 
 use super::Engine;
-use super::requests::{Compared, Progress};
+use super::requests::{Compared, Part, Progress};
 use super::slots::Occupant;
-use crate::array::{Access, Fate};
+use crate::array::{Access, Array, Fate, Route};
 use crate::host::{Host, RequestId, SlotIndex};
 use crate::io_limits::Fit;
 use crate::limits::REQUEST_SECTORS_MAX;
 use crate::members::MemberSet;
 use crate::plan::{Operation, Source, Transfer};
-use crate::rectangle::{Rectangle, Span};
+use crate::rectangle::{InShape, Rectangle, Span};
 use crate::request::{Cursor, Request, RequestKind, Stability, cut};
 use crate::stripe::{Awaits, Ending, Flush, Origin, Planned, Record, Stripe, Work};
 use crate::units::{Lba, MemberIndex, Sectors};
@@ -60,6 +60,8 @@ pub enum Refusal {
     },
     /// The engine is brought to rest. Try again after [`Engine::resume`].
     Quiesced,
+    /// The array is between two shapes: nothing is compared before it has one.
+    Reshaping,
 }
 
 /// What frees a request slot next.
@@ -99,6 +101,7 @@ impl core::fmt::Display for Refusal {
                 member.0
             ),
             Self::Quiesced => f.write_str("the array is stopped or being stopped"),
+            Self::Reshaping => f.write_str("the array is between two shapes"),
         }
     }
 }
@@ -114,7 +117,7 @@ pub(super) enum Admitted {
 /// What the request at the head of the queue can do now.
 enum Turnout {
     /// This operation begins, and the request is cut up to here.
-    Begins(Operation, Rectangle, Cursor),
+    Begins(Operation, Rectangle, Cursor, Part),
     /// The request is cut to its end.
     CutUp,
     /// Flush every member.
@@ -165,6 +168,9 @@ impl Engine<'_> {
             | RequestKind::Write(_)
             | RequestKind::WriteZeroes(_) => self.range_is_served(request.at, request.sectors)?,
         }
+        if let (RequestKind::Check, Some(_)) = (request.kind, self.array.both()) {
+            return Err(Refusal::Reshaping);
+        }
         let request = request.widened(self.array.geometry());
         self.requests.push(Progress::new(request, compared)).map_err(Refusal::Busy)
     }
@@ -178,7 +184,7 @@ impl Engine<'_> {
     /// Why the array cannot do without it; nothing has happened.
     pub fn fail_member(&mut self, member: MemberIndex) -> Result<(), Refusal> {
         let replacement = self.array.replacement().map(|replacement| replacement.by);
-        if !self.array.geometry().all_members().contains(member) && replacement != Some(member) {
+        if !self.array.places().contains(member) && replacement != Some(member) {
             return Err(Refusal::NoSuchMember { member });
         }
         match (self.array.access(), self.array.fate()) {
@@ -198,7 +204,7 @@ impl Engine<'_> {
 
     #[inline]
     fn range_is_served(&self, at: Lba, sectors: Sectors) -> Result<(), Refusal> {
-        let size = self.array.geometry().size();
+        let size = self.array.size();
         match at.0.checked_add(sectors.0) {
             Some(end) if end <= size.0 && sectors > Sectors::ZERO => {}
             Some(_) | None => return Err(Refusal::Range { size }),
@@ -226,7 +232,7 @@ impl Engine<'_> {
         match turnout {
             Turnout::Waits => return Admitted::Nothing,
             Turnout::CutUp => self.cut_up(id),
-            Turnout::Begins(operation, rectangle, cursor) => {
+            Turnout::Begins(operation, rectangle, cursor, part) => {
                 let work = Work::new(Origin::Request(id), operation, rectangle);
                 let claim = self.overlaps.claim(&self.slots, &work);
                 self.begin(id, Planned::enter(work, MemberSet::NONE), claim);
@@ -235,6 +241,7 @@ impl Engine<'_> {
                     Cursor::Start | Cursor::Row(..) | Cursor::Linear(_) => {
                         if let Some(progress) = self.requests.get(id) {
                             progress.cursor = cursor;
+                            progress.part = part;
                         }
                     }
                 }
@@ -276,12 +283,13 @@ impl Engine<'_> {
             | RequestKind::Check
             | RequestKind::Write(_)
             | RequestKind::WriteZeroes(_) => {
-                let array = &self.array;
-                let longest = |rectangle: &Rectangle| array.longest(rectangle);
-                match cut(array.geometry(), &request, progress.cursor, longest) {
-                    None => Turnout::CutUp,
-                    Some((rectangle, cursor)) => {
-                        Turnout::Begins(self.operation(&request, &rectangle), rectangle, cursor)
+                let (part, cursor) = (progress.part, progress.cursor);
+                match cut_part(&self.array, &request, part, cursor) {
+                    NextCut::End => Turnout::CutUp,
+                    NextCut::Held => Turnout::Waits,
+                    NextCut::Piece(rectangle, cursor, part) => {
+                        let operation = self.operation(&request, &rectangle);
+                        Turnout::Begins(operation, rectangle, cursor, part)
                     }
                 }
             }
@@ -350,5 +358,56 @@ impl Engine<'_> {
             progress.cursor = Cursor::End;
         }
         self.requests.pop_head();
+    }
+}
+
+/// What comes next of a request.
+enum NextCut {
+    /// This rectangle; the cursor behind it, and the part that the cursor is in.
+    Piece(Rectangle, Cursor, Part),
+    /// It lies where a reshape is at work.
+    Held,
+    End,
+}
+
+#[inline]
+fn cut_part(array: &Array<'_>, request: &Request, part: Part, cursor: Cursor) -> NextCut {
+    match array.both() {
+        None if part.sectors == request.sectors => {
+            let longest = |rectangle: &Rectangle| array.longest(rectangle);
+            match cut(array.geometry(), request, cursor, longest) {
+                Some((rectangle, cursor)) => NextCut::Piece(rectangle, cursor, part),
+                None => NextCut::End,
+            }
+        }
+        None | Some(_) => cut_routed(array, request, part, cursor),
+    }
+}
+
+/// The same for an array that is being reshaped: the request is cut where the shapes meet first.
+fn cut_routed(array: &Array<'_>, request: &Request, part: Part, cursor: Cursor) -> NextCut {
+    let rest = request.sectors.saturating_sub(part.from);
+    let Some(at) = request.at.checked_add(part.from) else { return NextCut::End };
+    let part = match cursor {
+        Cursor::Start if rest == Sectors::ZERO => return NextCut::End,
+        Cursor::Start => match array.route(at, rest) {
+            Route::Held => return NextCut::Held,
+            Route::In(shape, sectors) => Part { from: part.from, sectors, shape },
+        },
+        Cursor::Row(..) | Cursor::Linear(_) => part,
+        Cursor::End => return NextCut::End,
+    };
+    let piece = Request { at, sectors: part.sectors, ..*request };
+    let cut = array.cut(part.shape, &piece, cursor);
+    let cut = cut.and_then(|(it, cursor)| Some((it.behind_memory(part.from)?, cursor)));
+    match cut {
+        None => NextCut::End,
+        Some((rectangle, Cursor::End)) if part.sectors < rest => {
+            let from = Sectors(part.from.0.saturating_add(part.sectors.0));
+            let sectors = request.sectors.saturating_sub(from);
+            let part = Part { from, sectors, shape: InShape::Old };
+            NextCut::Piece(rectangle, Cursor::Start, part)
+        }
+        Some((rectangle, cursor)) => NextCut::Piece(rectangle, cursor, part),
     }
 }

@@ -9,7 +9,7 @@ use crate::host::{Event, Host, Located};
 use crate::members::MemberSet;
 use crate::pass::{
     Activity, Course, Drain, Fence, Halt, Handover, Next, Pass, PassEnd, PassKind, PassRefusal,
-    Piece, Rest, Settle, StopReason, Walk,
+    Piece, ReshapeHalt, Rest, Settle, StopReason, Walk,
 };
 use crate::plan::{Operation, Sync};
 use crate::request::RequestKind;
@@ -28,8 +28,8 @@ enum Follows {
 impl Engine<'_> {
     /// What the array is doing besides its requests.
     #[must_use]
-    pub const fn activity(&self) -> Activity {
-        self.pass.activity()
+    pub fn activity(&self) -> Activity {
+        self.pass.activity(self.reshape())
     }
 
     /// Starts a pass: from where the same kind of pass was halted, or from its beginning. It runs
@@ -54,6 +54,7 @@ impl Engine<'_> {
             | Pass::Settle(_) => {
                 return Err(PassRefusal::Running);
             }
+            Pass::Reshape(_) => return Err(PassRefusal::Reshaping),
         };
         let start = self.pass_start(kind, halted_at)?;
         let replacing = match kind {
@@ -79,8 +80,12 @@ impl Engine<'_> {
 
     /// Asks the pass at work to stop where it is. It says in
     /// [`Event::PassEnded`] when it has. Without a pass nothing happens.
+    ///
+    /// A reshape stops at its next checkpoint, where Linux would go on as well, and says so in
+    /// [`Event::ReshapeEnded`].
     pub const fn park_pass(&mut self) {
         self.pass.halt(Halt::Parked);
+        self.pass.park(ReshapeHalt::Parked);
     }
 
     /// Gives a place that lacks a member to a device whose state is rebuilding. Nothing is copied
@@ -97,6 +102,9 @@ impl Engine<'_> {
         }
         if self.array.absent().contains(member) && self.is_leaving(member) {
             return Err(SeatRefusal::Leaving(member));
+        }
+        if self.array.both().is_some() {
+            return Err(SeatRefusal::Reshaping);
         }
         self.array.take_in(member, seat)?;
         self.miss_what_is_under_way(seat.behind);
@@ -221,6 +229,7 @@ impl Engine<'_> {
     pub(super) fn step_pass(&mut self, host: &mut impl Host) -> Stepped {
         match self.pass {
             Pass::Idle | Pass::Rest(_) => Stepped::Nothing,
+            Pass::Reshape(state) => self.step_reshape(state, host),
             Pass::Fence(Fence { walk, until }) => {
                 match (self.hindrance(&walk), self.array.recorded() >= until) {
                     (Some(reason), _) => self.pass.halt(Halt::Stopped(reason)),
@@ -510,7 +519,7 @@ impl Engine<'_> {
             .filter_map(|slot| match &slot.occupant {
                 Occupant::Operation { stripe, .. } => match stripe.work()?.origin {
                     Origin::Pass(at) => Some(at),
-                    Origin::Request(_) => None,
+                    Origin::Request(_) | Origin::Reshape => None,
                 },
                 Occupant::Nobody | Occupant::Quarantined => None,
             })

@@ -13,15 +13,20 @@ mod overlap;
 mod quiesce;
 mod replacement;
 mod requests;
+mod reshape;
 mod settle;
 mod slots;
 
 pub use crate::array::{
-    Access, BadBlock, Behind, Dirty, Fate, ReadsFrom, RowLog, Seat, SeatRefusal, Setup, SetupError,
+    Access, BadBlock, Behind, Dirty, Fate, ReadsFrom, Reshape, RowLog, Seat, SeatRefusal, Setup,
+    SetupError,
 };
 pub use crate::host::Blocked;
 pub use crate::metadata::Replacement;
-pub use crate::pass::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, StopReason};
+pub use crate::pass::{
+    Activity, Halt, OnLoss, PassEnd, PassKind, PassRefusal, PassReport, ReshapeEnd, ReshapeHalt,
+    ReshapeRefusal, ReshapeReport, ReshapeStop, StopReason,
+};
 pub use admission::{Frees, Refusal};
 pub use requests::RequestSlot;
 pub use slots::{SLOT_BYTES_MAX, Slot};
@@ -36,7 +41,7 @@ use crate::limits::{REQUESTS_MAX, SLOTS_MAX};
 use crate::log::Share;
 use crate::members::MemberState;
 use crate::metadata::{Need, WriterStep};
-use crate::pass::Pass;
+use crate::pass::{Pass, Reshaping};
 use crate::stripe::{Awaits, Next, Ports, Stripe};
 use crate::units::{Generation, MemberIndex, Sectors};
 use abandon::Abandoned;
@@ -123,6 +128,34 @@ impl<'m> Engine<'m> {
     /// # Errors
     /// What about the setup cannot be worked with.
     pub fn new(setup: &Setup<'_>, memory: Memory<'m>) -> Result<Self, SetupError> {
+        Self::with_shapes(setup, None, memory)
+    }
+
+    /// An engine for an array that is to be reshaped, or that is on record as being reshaped. The
+    /// setup has the old shape and seats for every place of both. Nothing is moved before
+    /// [`Engine::start_reshape`]; until the reshape is at its end, the array serves what both
+    /// shapes have room for.
+    ///
+    /// That is its own constructor because a reshape takes lanes for the members of both shapes, and
+    /// memory of its own: an engine at work is quiesced and another one made.
+    ///
+    /// # Errors
+    /// What about the setup or the reshape cannot be worked with.
+    pub fn reshaping(
+        setup: &Setup<'_>,
+        reshape: &Reshape<'_>,
+        memory: Memory<'m>,
+    ) -> Result<Self, SetupError> {
+        let mut engine = Self::with_shapes(setup, Some(reshape), memory)?;
+        engine.pass = Pass::Reshape(Reshaping::Rest(ReshapeHalt::Loaded));
+        Ok(engine)
+    }
+
+    fn with_shapes(
+        setup: &Setup<'_>,
+        reshape: Option<&Reshape<'_>>,
+        memory: Memory<'m>,
+    ) -> Result<Self, SetupError> {
         let fits = |count: usize, max: usize| (1..=max).contains(&count);
         if !fits(memory.slots.len(), SLOTS_MAX) || !fits(memory.requests.len(), REQUESTS_MAX) {
             return Err(SetupError::Memory);
@@ -130,7 +163,7 @@ impl<'m> Engine<'m> {
         if usize::from(memory.background) >= memory.slots.len() {
             return Err(SetupError::Memory);
         }
-        let array = Array::new(setup, memory.bad_blocks, memory.bitmap)?;
+        let array = Array::new(setup, reshape, memory.bad_blocks, memory.bitmap)?;
         Ok(Self {
             told: (array.recorded(), array.fate()),
             array,
@@ -143,10 +176,17 @@ impl<'m> Engine<'m> {
         })
     }
 
-    /// Where each block of the array lies.
+    /// Where each block of the array lies; in the old shape until a reshape is at its end.
     #[must_use]
     pub const fn geometry(&self) -> &Geometry {
         self.array.geometry()
+    }
+
+    /// How much of the array is served: all of it, or while it is being reshaped what both shapes have
+    /// room for.
+    #[must_use]
+    pub fn size(&self) -> Sectors {
+        self.array.size()
     }
 
     /// What all devices together can take in one command.
@@ -166,7 +206,8 @@ impl<'m> Engine<'m> {
     #[must_use]
     pub fn lanes_per_slot(&self) -> usize {
         let more = usize::from(self.array.log.room().is_some());
-        usize::from(self.array.geometry().members()).saturating_add(more)
+        let members = usize::try_from(self.array.places().count()).unwrap_or(usize::MAX);
+        members.saturating_add(more)
     }
 
     /// What the member at a place is.

@@ -8,7 +8,7 @@ use super::slots::{Occupant, Slots};
 use crate::host::SlotIndex;
 use crate::plan::Operation;
 use crate::rectangle::{Overlap, Rectangle};
-use crate::stripe::Work;
+use crate::stripe::{Origin, Work};
 
 /// An operation's turn among those that it conflicts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,8 +112,14 @@ impl Overlaps {
 #[inline]
 fn conflict(one: &Work, other: &Work) -> Overlap {
     match (one.operation, other.operation) {
-        (Operation::Read(_) | Operation::Check, Operation::Read(_) | Operation::Check) => {
+        (Operation::Read(_) | Operation::Check, Operation::Read(_) | Operation::Check)
+            if one.origin != Origin::Reshape && other.origin != Origin::Reshape =>
+        {
             Overlap::Apart
+        }
+        // What is read to be moved may be overwritten where it lies as soon as it has been.
+        (Operation::Read(_) | Operation::Check, Operation::Read(_) | Operation::Check) => {
+            one.whole().overlaps(other.whole())
         }
         (Operation::Write(..) | Operation::Sync(_), _)
         | (_, Operation::Write(..) | Operation::Sync(_)) => one.whole().overlaps(other.whole()),

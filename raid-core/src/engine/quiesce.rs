@@ -3,7 +3,7 @@
 use super::slots::Occupant;
 use super::{Engine, Stepped, admission::Admitted};
 use crate::host::{Event, Failure, Host};
-use crate::pass::Halt;
+use crate::pass::{Halt, ReshapeHalt};
 use crate::stripe::{Awaits, Stripe};
 
 /// Whether the engine takes work.
@@ -51,6 +51,7 @@ impl Engine<'_> {
             Running::Quiescing | Running::Quiesced => return,
         }
         self.pass.halt(Halt::Parked);
+        self.pass.give_up(ReshapeHalt::Parked);
         for index in self.slots.indices() {
             let Some(slot) = self.slots.get(index) else { continue };
             let Occupant::Operation { stripe, .. } = &slot.occupant else { continue };

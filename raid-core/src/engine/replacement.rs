@@ -35,6 +35,9 @@ impl Engine<'_> {
         if self.array.replacement().is_none() && self.is_leaving(by) {
             return Err(SeatRefusal::Leaving(member));
         }
+        if self.array.both().is_some() {
+            return Err(SeatRefusal::Reshaping);
+        }
         let untouched = self.array.writer.wanted() == Generation(0) && self.slots.used == 0;
         let trusted = if untouched { Trusted::UpToItsMark } else { Trusted::InNothing };
         self.array.take_in_replacement(member, seat, trusted)?;

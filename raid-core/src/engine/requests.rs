@@ -1,6 +1,7 @@
 //! The requests: each is cut in order of arrival, and answered once when all its pieces have ended.
 
 use crate::host::{Answer, Failure, Loan, RequestId};
+use crate::rectangle::InShape;
 use crate::request::{Cursor, Request};
 use crate::units::Sectors;
 
@@ -33,12 +34,22 @@ impl RequestSlot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Progress {
     pub(super) request: Request,
+    /// The part of the request that is being cut.
+    pub(super) part: Part,
     pub(super) cursor: Cursor,
     /// Operations alive that belong to it.
     pub(super) pieces: u16,
     pub(super) failure: Option<Failure>,
     pub(super) compared: Compared,
     pub(super) extent: Extent,
+}
+
+/// A part of a request that lies in one shape: all of it, but in an array that is being reshaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Part {
+    pub(super) from: Sectors,
+    pub(super) sectors: Sectors,
+    pub(super) shape: InShape,
 }
 
 /// Whether a write may have changed something.
@@ -212,7 +223,8 @@ impl RequestSlot {
 impl Progress {
     pub(super) const fn new(request: Request, compared: Compared) -> Self {
         let extent = Extent::Nothing;
-        Self { request, cursor: Cursor::Start, pieces: 0, failure: None, compared, extent }
+        let part = Part { from: Sectors::ZERO, sectors: request.sectors, shape: InShape::Old };
+        Self { request, part, cursor: Cursor::Start, pieces: 0, failure: None, compared, extent }
     }
 
     /// Keeps the first failure among those that say the most.

@@ -34,6 +34,7 @@ impl Engine<'_> {
                         next_piece(&work, outcome).map(|work| (work, MemberSet::NONE))
                     }
                     Origin::Pass(at) => self.piece_ended(&work, at, outcome, host),
+                    Origin::Reshape => self.moved(&work, outcome),
                 };
                 (work.origin, Some(work), next)
             }
@@ -63,6 +64,7 @@ impl Engine<'_> {
                 self.answer_if_finished(request, host);
             }
             Origin::Pass(_) => self.pass_advances(),
+            Origin::Reshape => self.move_ended(),
         }
     }
 
@@ -109,7 +111,8 @@ impl Engine<'_> {
             ) => {
                 let now = work.now();
                 let first = now.covered().lowest();
-                let at = first.and_then(|member| now.lba(self.array.geometry(), member));
+                let geometry = self.array.geometry_of(now.shape());
+                let at = first.and_then(|member| now.lba(geometry, member));
                 Some(failure(trouble, at.unwrap_or_default(), now.sectors))
             }
         };
@@ -140,7 +143,8 @@ impl Engine<'_> {
         let sectors = now.sectors;
         let mut first: Option<Lba> = None;
         for member in lost {
-            let Some(at) = now.lba(self.array.geometry(), member) else { continue };
+            let geometry = self.array.geometry_of(now.shape());
+            let Some(at) = now.lba(geometry, member) else { continue };
             host.note(Event::RangeLost { request, at, sectors });
             first = Some(first.map_or(at, |first| first.min(at)));
         }

@@ -1,7 +1,7 @@
 //! What requesters are told, and what happened to the array.
 
 use super::{Fault, RequestId};
-use crate::pass::{PassEnd, PassReport};
+use crate::pass::{PassEnd, PassReport, ReshapeEnd, ReshapeReport};
 use crate::units::{DeviceSector, Lba, MemberIndex, Sectors};
 
 /// What a request brought.
@@ -171,6 +171,13 @@ pub enum Event {
         report: PassReport,
         /// How it ended.
         end: PassEnd,
+    },
+    /// A reshape has ended, or halted. It says so once.
+    ReshapeEnded {
+        /// How far it came.
+        report: ReshapeReport,
+        /// How it ended.
+        end: ReshapeEnd,
     },
     /// A block was found wrong, from both parities, and is being made from the others.
     BlockLocated {

@@ -251,6 +251,12 @@ pub enum Buffer {
         /// Where in that memory, all segments taken as one run, the data starts.
         offset: Sectors,
     },
+    /// The memory that the host lends to a reshape for what is being moved: one run, as long as
+    /// [`Reshape::window`](crate::engine::Reshape::window) says.
+    Window {
+        /// Where in that memory the data starts.
+        offset: Sectors,
+    },
 }
 
 impl Buffer {
@@ -262,6 +268,9 @@ impl Buffer {
             }
             Self::Caller { request, offset } => {
                 Self::Caller { request, offset: Sectors(offset.0.saturating_add(by.0)) }
+            }
+            Self::Window { offset } => {
+                Self::Window { offset: Sectors(offset.0.saturating_add(by.0)) }
             }
         }
     }

@@ -15,8 +15,16 @@ impl Superblock {
     /// number is to be [called faulty](super::Roles::call_faulty) before: the roles do not tell which
     /// of the two it is.
     pub fn apply(&mut self, record: &Record, time: Timestamp) {
-        let Record { events, consistency, failed, rebuilding, rebuilt_to, by_intent, replacement } =
-            record;
+        let Record {
+            events,
+            consistency,
+            failed,
+            rebuilding,
+            rebuilt_to,
+            by_intent,
+            replacement,
+            shaping: _,
+        } = record;
         self.events = *events;
         self.consistency = *consistency;
         self.update_time = time;

@@ -7,7 +7,7 @@ mod writer;
 pub(crate) use writer::{Claims, Facts, Need, Writer, WriterStep};
 
 use crate::members::MemberSet;
-use crate::units::{MemberIndex, Sectors};
+use crate::units::{Lba, MemberIndex, Sectors};
 
 /// What one generation of metadata says: the same on every member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,8 @@ pub struct Record {
     /// has not failed. If it is in `failed` the replacement is, and is being rebuilt where it is not
     /// copied to its end.
     pub replacement: Option<Replacement>,
+    /// Which shape the array has.
+    pub shaping: Shaping,
 }
 
 /// A device that is to take over from a member that is in use.
@@ -41,6 +43,21 @@ pub struct Replacement {
     pub by: MemberIndex,
     /// Up to which sector of its data area it holds what the member holds.
     pub copied_to: Sectors,
+}
+
+/// Which shape an array has, as a record says it. From which shape to which a reshape leads is known
+/// to whoever made the engine for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shaping {
+    /// The one that it had when its engine was made.
+    Fixed,
+    /// Two: a reshape is under way.
+    Underway {
+        /// How far: what is done is durable.
+        position: Lba,
+    },
+    /// The new one alone. Places beyond it are members no more: they are spare.
+    Done,
 }
 
 /// Up to where parity and copies are known to agree with the data.

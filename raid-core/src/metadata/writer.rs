@@ -14,7 +14,7 @@
 //! would leave it out of the array. Changes that arrive while a generation
 //! is in flight join the next.
 
-use super::{Consistency, Record, Replacement};
+use super::{Consistency, Record, Replacement, Shaping};
 use crate::batch::{Batch, Results, Round, Settled};
 use crate::host::{Busy, Command, Completion, Misuse, Token};
 use crate::members::MemberSet;
@@ -71,6 +71,7 @@ pub(crate) struct Facts {
     pub(crate) rebuilt_to: Sectors,
     /// Of these, those that lack no more than what bits cover.
     pub(crate) by_intent: MemberSet,
+    pub(crate) shaping: Shaping,
     pub(crate) claims: Claims,
 }
 
@@ -79,7 +80,7 @@ pub(crate) struct Facts {
 pub(crate) enum Claims {
     /// That parity and copies agree with the data, as far as it says.
     OfConsistency,
-    /// Besides, that members hold what was rebuilt.
+    /// Besides, that members hold what was rebuilt, or moved to a new shape.
     OfMembers,
 }
 
@@ -238,6 +239,7 @@ impl Writer {
             rebuilt_to: facts.rebuilt_to,
             by_intent: facts.by_intent,
             replacement: facts.replacement,
+            shaping: facts.shaping,
         };
         let flight = Flight { record, io: Batch::of(facts.present) };
         self.enter(match (facts.claims, facts.consistency) {

@@ -132,7 +132,9 @@ impl<'p> Blocks<'p> {
     ) -> Option<&'p mut [u8]> {
         match buffer {
             Buffer::Lane { member, .. } => self.take_lane(member),
-            Buffer::Caller { .. } => self.take_caller(member).and_then(Piece::exclusive),
+            Buffer::Caller { .. } | Buffer::Window { .. } => {
+                self.take_caller(member).and_then(Piece::exclusive)
+            }
         }
     }
 
@@ -140,7 +142,9 @@ impl<'p> Blocks<'p> {
     pub(super) fn take_shared(&mut self, member: MemberIndex, buffer: Buffer) -> Option<&'p [u8]> {
         match buffer {
             Buffer::Lane { member, .. } => self.take_lane(member).map(|lane| &*lane),
-            Buffer::Caller { .. } => self.take_caller(member).map(Piece::shared),
+            Buffer::Caller { .. } | Buffer::Window { .. } => {
+                self.take_caller(member).map(Piece::shared)
+            }
         }
     }
 }

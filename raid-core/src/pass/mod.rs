@@ -14,7 +14,13 @@
 //! A pass never begins anew by itself: it ends, parks with its position, or stops once with its
 //! reason, and the next one is the host's to start.
 
+mod reshape;
 mod walk;
+
+pub(crate) use reshape::{
+    Crew, Errand, Fence as ReshapeFence, Finish, Gather, Part, Publish, Reshaping, Scatter, Stroke,
+};
+pub use reshape::{OnLoss, ReshapeEnd, ReshapeHalt, ReshapeRefusal, ReshapeReport, ReshapeStop};
 
 pub(crate) use walk::{Next, Piece, Walk};
 
@@ -62,6 +68,11 @@ pub enum Activity {
     Running(PassReport),
     /// A pass ended before its end. It goes on from its position when it is started again.
     Halted(PassReport, Halt),
+    /// A reshape is at work.
+    Reshaping(ReshapeReport),
+    /// A reshape is not at its end, and not at work. It goes on from its position when it is started
+    /// again.
+    ReshapeHalted(ReshapeReport, ReshapeHalt),
 }
 
 /// How far a pass has come, and what it found.
@@ -156,6 +167,8 @@ pub enum PassRefusal {
     NotInSync,
     /// The engine is brought to rest.
     Quiesced,
+    /// The array is between two shapes: let the reshape end first.
+    Reshaping,
 }
 
 impl core::fmt::Display for PassRefusal {
@@ -169,6 +182,7 @@ impl core::fmt::Display for PassRefusal {
             Self::NoRedundancy => "the level keeps nothing to compare",
             Self::OneParity => "only two parities tell which block is wrong; repair without that",
             Self::Quiesced => "the array is stopped or being stopped",
+            Self::Reshaping => "the array is between two shapes; let the reshape end first",
             Self::NotInSync => {
                 "parity may not agree with the data since the last stop; resync first"
             }
@@ -189,6 +203,7 @@ pub(crate) enum Pass {
     Handover(Handover),
     Settle(Settle),
     Rest(Rest),
+    Reshape(Reshaping),
 }
 
 /// Waits for what has to be on record before the first piece.
@@ -264,8 +279,8 @@ const CHECKPOINT_PARTS: u64 = 16;
 const CHECKPOINT_SECTORS_MAX: Sectors = Sectors(8 << 20);
 
 impl Pass {
-    /// What the array is doing, as a host sees it.
-    pub(crate) const fn activity(&self) -> Activity {
+    /// What the array is doing, as a host sees it; `reshape` is how far the one that it has has come.
+    pub(crate) const fn activity(&self, reshape: Option<ReshapeReport>) -> Activity {
         match self {
             Self::Idle => Activity::Idle,
             Self::Fence(Fence { walk, .. })
@@ -274,6 +289,11 @@ impl Pass {
             | Self::Drain(Drain { walk, .. }) => Activity::Running(walk.report),
             Self::Settle(settle) => Activity::Running(settle.report),
             Self::Rest(Rest { report, halt }) => Activity::Halted(*report, *halt),
+            Self::Reshape(state) => match (state, reshape) {
+                (Reshaping::Rest(halt), Some(report)) => Activity::ReshapeHalted(report, *halt),
+                (_, Some(report)) => Activity::Reshaping(report),
+                (_, None) => Activity::Idle,
+            },
         }
     }
 
@@ -284,7 +304,35 @@ impl Pass {
             | Self::Walk(walk)
             | Self::Handover(Handover { walk })
             | Self::Drain(Drain { walk, .. }) => Some(walk),
-            Self::Idle | Self::Settle(_) | Self::Rest(_) => None,
+            Self::Idle | Self::Settle(_) | Self::Rest(_) | Self::Reshape(_) => None,
+        }
+    }
+
+    /// Who is at the load that a reshape moves, if it does.
+    pub(crate) const fn crew(&mut self) -> Option<&mut Crew> {
+        match self {
+            Self::Reshape(state) => state.crew(),
+            Self::Idle
+            | Self::Fence(_)
+            | Self::Walk(_)
+            | Self::Drain(_)
+            | Self::Handover(_)
+            | Self::Settle(_)
+            | Self::Rest(_) => None,
+        }
+    }
+
+    /// Halts a reshape at its next checkpoint.
+    pub(crate) const fn park(&mut self, halt: ReshapeHalt) {
+        if let Self::Reshape(state) = self {
+            state.park(halt);
+        }
+    }
+
+    /// Begins nothing more of a reshape, and gives up what it moves.
+    pub(crate) const fn give_up(&mut self, halt: ReshapeHalt) {
+        if let Self::Reshape(state) = self {
+            state.give_up(halt);
         }
     }
 
@@ -292,6 +340,7 @@ impl Pass {
     pub(crate) const fn is_settling(&self) -> bool {
         match self {
             Self::Settle(_) => true,
+            Self::Reshape(state) => state.is_settling(),
             Self::Idle
             | Self::Fence(_)
             | Self::Walk(_)
@@ -316,7 +365,8 @@ impl Pass {
             Self::Drain(Drain { end: PassEnd::Halted(_), .. })
             | Self::Idle
             | Self::Settle(_)
-            | Self::Rest(_) => {}
+            | Self::Rest(_)
+            | Self::Reshape(_) => {}
         }
     }
 }

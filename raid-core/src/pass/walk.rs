@@ -5,7 +5,7 @@ use crate::array::Array;
 use crate::geometry::{CopyGeometry, Geometry, ParityGeometry};
 use crate::members::MemberSet;
 use crate::plan::{Operation, Sync};
-use crate::rectangle::{Rectangle, Span};
+use crate::rectangle::{InShape, Rectangle, Span};
 use crate::units::{DataIndex, Lba, MemberIndex, MemberSector, Sectors, StripeRow};
 
 /// How far a pass has come.
@@ -185,6 +185,7 @@ fn row_piece(geometry: &ParityGeometry, at: Sectors, array: &Array<'_>) -> Optio
         first: DataIndex(0),
         count: geometry.data_members(),
         stride: geometry.chunk(),
+        shape: InShape::Old,
     };
     let sectors = geometry.chunk().checked_sub(offset)?;
     let whole = Rectangle { span, offset, sectors, caller: Sectors::ZERO };
@@ -197,7 +198,8 @@ fn chunk_piece(
     address: crate::geometry::ChunkAddress,
     array: &Array<'_>,
 ) -> Option<Rectangle> {
-    let span = Span::Chunk { chunk: address.chunk, copies: geometry.copy_places(address.chunk) };
+    let copies = geometry.copy_places(address.chunk);
+    let span = Span::Chunk { chunk: address.chunk, copies, shape: InShape::Old };
     let start = geometry.unmap(address)?;
     let left = geometry.size().checked_sub(Sectors(start.0))?;
     let sectors = geometry.chunk().checked_sub(address.offset)?.min(left);

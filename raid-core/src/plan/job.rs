@@ -88,9 +88,19 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Buffers {
     pub(crate) slot: SlotIndex,
-    /// `None` for background work, which has no requester's memory.
-    pub(crate) request: Option<RequestId>,
+    pub(crate) outside: Outside,
     pub(crate) operation: Operation,
+}
+
+/// Whose memory besides its lanes an operation works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outside {
+    /// Nobody's.
+    None,
+    /// That of this request.
+    Request(RequestId),
+    /// The window of a reshape.
+    Window,
 }
 
 impl Buffers {
@@ -102,7 +112,11 @@ impl Buffers {
     #[inline]
     fn caller(&self, rectangle: &Rectangle, member: MemberIndex) -> Option<Buffer> {
         let offset = rectangle.caller_offset(member)?;
-        Some(Buffer::Caller { request: self.request?, offset })
+        match self.outside {
+            Outside::None => None,
+            Outside::Request(request) => Some(Buffer::Caller { request, offset }),
+            Outside::Window => Some(Buffer::Window { offset }),
+        }
     }
 
     /// Where the old value of a block is, once it is read or recovered.
@@ -161,7 +175,16 @@ impl Job {
     #[must_use]
     #[inline]
     pub const fn request(&self) -> Option<RequestId> {
-        self.buffers.request
+        match self.buffers.outside {
+            Outside::Request(request) => Some(request),
+            Outside::None | Outside::Window => None,
+        }
+    }
+
+    /// Whose memory may take part besides the lanes: what is called the caller's memory of the job.
+    #[must_use]
+    pub const fn outside(&self) -> Outside {
+        self.buffers.outside
     }
 
     /// The operation that the job is a step of: whether the requester's memory is read from or

@@ -11,7 +11,7 @@ mod parity;
 mod partial;
 
 pub(crate) use job::Buffers;
-pub use job::{Job, Parities, Recovery, Task};
+pub use job::{Job, Outside, Parities, Recovery, Task};
 pub use partial::{PartialParity, UpdateWay};
 
 use crate::host::Durability;

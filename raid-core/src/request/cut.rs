@@ -6,7 +6,7 @@
 
 use super::{Request, RequestKind};
 use crate::geometry::{CopyGeometry, Geometry, ParityGeometry};
-use crate::rectangle::{Rectangle, Span};
+use crate::rectangle::{InShape, Rectangle, Span};
 use crate::units::{DataIndex, Lba, Sectors, StripeRow};
 
 /// How far a request has been cut.
@@ -83,6 +83,7 @@ fn cut_row(
                 first: DataIndex(low),
                 count,
                 stride: chunk,
+                shape: InShape::Old,
             };
             let whole =
                 Rectangle { span, offset: start, sectors: border.checked_sub(start)?, caller };
@@ -122,7 +123,8 @@ fn cut_chunk(
     };
     let left = request.sectors.checked_sub(done).filter(|left| *left > Sectors::ZERO)?;
     let address = geometry.map(request.at.checked_add(done)?)?;
-    let span = Span::Chunk { chunk: address.chunk, copies: geometry.copy_places(address.chunk) };
+    let copies = geometry.copy_places(address.chunk);
+    let span = Span::Chunk { chunk: address.chunk, copies, shape: InShape::Old };
     let rest = geometry.chunk().checked_sub(address.offset)?.min(left);
     let whole = Rectangle { span, offset: address.offset, sectors: rest, caller: done };
     let sectors = rest.min(longest(&whole));

@@ -1,6 +1,6 @@
 //! Log: what must be durable before the first member write is waited for: the array's dirty mark.
 
-use super::{Commit, Ending, Intend, Next, Outcome, Ports, Rewrite, Stripe, Trouble, Work};
+use super::{Commit, Ending, Intend, Next, Origin, Outcome, Ports, Rewrite, Stripe, Trouble, Work};
 use crate::array::{Array, Fate};
 use crate::host::Host;
 use crate::plan::{Operation, Plan, Sync};
@@ -23,6 +23,14 @@ impl Log {
         }
         if plan.writes.is_empty() {
             return Next::Done(Ending::Work(work, Outcome::Done { unserved: plan.unserved }));
+        }
+        match work.origin {
+            // What is written counts for nothing before its position is on record.
+            Origin::Reshape => match work.operation {
+                Operation::Write(..) => return Next::Enter(Commit::enter(work, plan)),
+                Operation::Read(_) | Operation::Check | Operation::Sync(_) => {}
+            },
+            Origin::Request(_) | Origin::Pass(_) => {}
         }
         match work.operation {
             // No parity changes, and what is written is vouched for by no mark yet.

@@ -2,7 +2,7 @@
 
 use crate::host::{Fault, Located, RequestId, SlotIndex};
 use crate::members::MemberSet;
-use crate::plan::{Buffers, Job, Operation, Plan, Task};
+use crate::plan::{Buffers, Job, Operation, Outside, Plan, Task};
 use crate::rectangle::{PIECES_MAX, Rectangle};
 use crate::units::Sectors;
 
@@ -22,6 +22,8 @@ pub(crate) enum Origin {
     Request(RequestId),
     /// The background pass, at this position of its walk.
     Pass(Sectors),
+    /// The reshape: either half of moving a load.
+    Reshape,
 }
 
 /// Which part of its rectangle an operation is doing.
@@ -140,11 +142,12 @@ impl Work {
 
     #[inline]
     pub(crate) const fn buffers(&self, slot: SlotIndex) -> Buffers {
-        let request = match self.origin {
-            Origin::Request(request) => Some(request),
-            Origin::Pass(_) => None,
+        let outside = match self.origin {
+            Origin::Request(request) => Outside::Request(request),
+            Origin::Pass(_) => Outside::None,
+            Origin::Reshape => Outside::Window,
         };
-        Buffers { slot, request, operation: self.operation }
+        Buffers { slot, outside, operation: self.operation }
     }
 
     #[inline]

@@ -119,6 +119,7 @@ pub(crate) fn found_bad(sim: &Sim<'_>) -> Vec<(u8, u64, u64)> {
         | Event::BlockLocated { .. }
         | Event::Ambiguous { .. }
         | Event::PassEnded { .. }
+        | Event::ReshapeEnded { .. }
         | Event::RangeLost { .. } => None,
     });
     found.collect()

@@ -60,6 +60,11 @@ impl Ledger {
         Self { floor: vec![0; versions.len()], versions, entries: Vec::new() }
     }
 
+    /// How many sectors it keeps.
+    pub(crate) fn sectors(&self) -> usize {
+        self.versions.len()
+    }
+
     /// What lies on a member from a sector of its data on is damaged: a sector may hold that too.
     pub(crate) fn damage(&mut self, places: &Places, member: u8, at: u64, bytes: &[u8]) {
         let start = usize::try_from(at).unwrap();

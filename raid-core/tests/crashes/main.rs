@@ -24,5 +24,6 @@ mod logged_bad_blocks;
 mod passes;
 mod places;
 mod replacement;
+mod reshape;
 mod scenario;
 mod writes;

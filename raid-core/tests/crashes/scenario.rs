@@ -7,7 +7,7 @@ use std::hash::DefaultHasher;
 use raid_core::engine::{Behind, PassKind, RowLog};
 use raid_core::host::Durability;
 use raid_core::members::MemberSet;
-use raid_core::metadata::{Consistency, Record};
+use raid_core::metadata::{Consistency, Record, Shaping};
 use raid_core::request::Stability;
 use raid_core::units::MemberIndex;
 use raid_sim::crash::{Cache, Crash, Share, Written};
@@ -193,6 +193,7 @@ impl<'s, 't> Run<'s, 't> {
             replacement: blueprint
                 .replacement
                 .map(|(member, seat)| replacement::on_record(member, seat)),
+            shaping: Shaping::Fixed,
         };
         for device in &mut devices {
             device.recorded = Some(record);

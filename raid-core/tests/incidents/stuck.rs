@@ -221,7 +221,13 @@ fn a_pass_is_started_and_parked_ten_thousand_times_under_load() {
         let kind = [PassKind::Check, PassKind::Repair][started % 2];
         match (sim.engine.activity(), sim.engine.start_pass(kind)) {
             (Activity::Running(_), refused) => assert_eq!(refused, Err(PassRefusal::Running)),
-            (Activity::Idle | Activity::Halted(..), begun) => {
+            (
+                Activity::Idle
+                | Activity::Halted(..)
+                | Activity::Reshaping(_)
+                | Activity::ReshapeHalted(..),
+                begun,
+            ) => {
                 assert_eq!(begun, Ok(()));
                 started += 1;
             }

@@ -151,6 +151,7 @@ fn judge_events(sim: &Sim<'_>, lost: MemberSet) {
             | Event::BlockBad { .. }
             | Event::BlockGood { .. }
             | Event::PassEnded { .. }
+            | Event::ReshapeEnded { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }
             | Event::Ambiguous { .. }

@@ -166,6 +166,7 @@ pub(crate) fn named_lost(sim: &Sim<'_>, answer: &Answered) -> Vec<u64> {
             | Event::BlockBad { .. }
             | Event::BlockGood { .. }
             | Event::PassEnded { .. }
+            | Event::ReshapeEnded { .. }
             | Event::NotCompared { .. }
             | Event::BlockLocated { .. }
             | Event::Ambiguous { .. } => 0..0,

@@ -30,6 +30,7 @@ fn stops(sim: &Sim<'_>) -> Vec<PassEnd> {
         | Event::NotCompared { .. }
         | Event::BlockLocated { .. }
         | Event::Ambiguous { .. }
+        | Event::ReshapeEnded { .. }
         | Event::RangeLost { .. } => None,
     };
     sim.host.events().filter_map(end).collect()

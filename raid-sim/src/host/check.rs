@@ -38,7 +38,8 @@ impl SimHost {
                 self.check_writes(command);
                 self.check_transfer(at.0, sectors, from);
                 // What is written to a member under recovery counts for nothing yet.
-                if !self.rebuilding.contains(member) {
+                // Nor what is being moved.
+                if !self.rebuilding.contains(member) && !self.is_moved(from) {
                     self.check_dirty_mark(command);
                     self.check_intent(command, member, at.0, sectors);
                 }
@@ -81,6 +82,17 @@ impl SimHost {
             Command::Compute(_) => {}
         }
         self.check_memory(command);
+    }
+
+    /// Whether this is memory of a reshape: the window, or a lane of its slots.
+    fn is_moved(&self, buffer: Buffer) -> bool {
+        match buffer {
+            Buffer::Window { .. } => true,
+            Buffer::Lane { slot, .. } => {
+                !self.window.is_empty() && slot.index() >= self.front_slots
+            }
+            Buffer::Caller { .. } => false,
+        }
     }
 
     fn check_writes(&self, command: &Command) {
@@ -138,6 +150,10 @@ impl SimHost {
     /// The bits over what is written are durable on every living member. Who was lost and lacks them is
     /// on durable record as failed.
     fn check_intent(&self, command: &Command, member: MemberIndex, at: u64, sectors: Sectors) {
+        // An array that is being reshaped has no bitmap.
+        if !self.window.is_empty() {
+            return;
+        }
         let start = at - DATA_OFFSET;
         let start = match &self.geometry {
             Geometry::Parity(_) => start,
@@ -234,11 +250,13 @@ pub(super) fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> {
 
 fn same_memory(one: Buffer, other: Buffer) -> bool {
     match (one, other) {
-        (Buffer::Lane { .. }, Buffer::Lane { .. }) => true,
+        (Buffer::Lane { .. }, Buffer::Lane { .. })
+        | (Buffer::Window { .. }, Buffer::Window { .. }) => true,
         (Buffer::Caller { request: one, .. }, Buffer::Caller { request: other, .. }) => {
             one == other
         }
-        (Buffer::Lane { .. }, Buffer::Caller { .. })
-        | (Buffer::Caller { .. }, Buffer::Lane { .. }) => false,
+        (Buffer::Lane { .. }, Buffer::Caller { .. } | Buffer::Window { .. })
+        | (Buffer::Caller { .. }, Buffer::Lane { .. } | Buffer::Window { .. })
+        | (Buffer::Window { .. }, Buffer::Lane { .. } | Buffer::Caller { .. }) => false,
     }
 }

@@ -2,6 +2,7 @@
 //! its memory with anything, over and over; a write that hangs lands when it dies.
 
 use raid_core::host::{Buffer, Command, Completion, Loan, RequestId, Token};
+use raid_core::plan::Outside;
 use raid_core::units::MemberIndex;
 
 use super::check::{Use, use_of};
@@ -81,6 +82,7 @@ impl SimHost {
         let range = self.memory(from, sectors);
         match from {
             Buffer::Lane { .. } => self.lanes[range].to_vec(),
+            Buffer::Window { .. } => self.window[range].to_vec(),
             Buffer::Caller { request, .. } => {
                 let (_, caller) = self.callers[request.index()].as_ref().expect("it is held");
                 caller.bytes[range].to_vec()
@@ -106,6 +108,7 @@ impl SimHost {
             let range = self.memory(into, sectors);
             let bytes = match into {
                 Buffer::Lane { .. } => &mut self.lanes[range],
+                Buffer::Window { .. } => &mut self.window[range],
                 Buffer::Caller { request, .. } => {
                     let (_, caller) = self.callers[request.index()].as_mut().expect("it is held");
                     &mut caller.bytes[range]
@@ -144,7 +147,7 @@ impl SimHost {
     pub(super) fn check_loan(&self, request: RequestId, loan: Loan) {
         let names = |hung: &Hung| match use_of(&hung.command.command) {
             Some((Buffer::Caller { request: named, .. }, ..)) => named == request,
-            Some((Buffer::Lane { .. }, ..)) | None => false,
+            Some((Buffer::Lane { .. } | Buffer::Window { .. }, ..)) | None => false,
         };
         if self.hung.iter().any(names) {
             assert_eq!(loan, Loan::Held, "something that hangs may touch the memory");
@@ -172,7 +175,14 @@ impl SimHost {
                         });
                     assert!(apart, "a job over memory that a read which hangs may fill");
                 }
-                Some((Buffer::Caller { .. }, _, Use::Looks)) | None => {}
+                Some((Buffer::Window { .. }, _, Use::Fills)) => {
+                    assert_ne!(
+                        job.outside(),
+                        Outside::Window,
+                        "a job over a window that may be filled"
+                    );
+                }
+                Some((Buffer::Caller { .. } | Buffer::Window { .. }, _, Use::Looks)) | None => {}
             }
         }
     }

@@ -102,6 +102,9 @@ pub(super) fn setup(error: SetupError) -> Error {
         | SetupError::Lane(_)
         | SetupError::DeviceTwice(_)
         | SetupError::Log
+        | SetupError::Reshaping
+        | SetupError::Reshape { .. }
+        | SetupError::ReshapePosition(_)
         | SetupError::Memory => Error::Engine(error.to_string()),
         // A kind of error that is newer than this program.
         _ => Error::Engine(error.to_string()),

@@ -1,0 +1,130 @@
+//! Reshapes that nothing disturbs, from every shape to every other.
+
+use raid_core::engine::{OnLoss, ReshapeEnd};
+use raid_core::geometry::{Layout, Raid5Layout, Raid6Layout, Raid10Layout, Spread};
+use raid_core::members::MemberSet;
+use raid_core::reshape::Change;
+use raid_core::units::MemberIndex;
+use raid_sim::reference;
+use raid_sim::sim::{Lent, Sim};
+
+use crate::arrays::{RAID5, RAID6, content, geometry, read, shifted, sized, to_be};
+
+/// The array has its new shape in the end, the content is what it was, and parity agrees, also where
+/// members are missing from the start.
+fn finishes(change: Change, units: u64, missing: MemberSet) {
+    let whole = to_be(change, units);
+    let before = content(change.before(), 1);
+    let devices = whole.devices(&before);
+    let blueprint = whole.without(missing);
+    let mut lent = Lent::to(&blueprint);
+    let mut sim = Sim::made(&blueprint, &mut lent, devices);
+    let (report, end) = sim.reshape(OnLoss::Stop);
+    assert_eq!(end, ReshapeEnd::Finished, "{change:?}");
+    assert_eq!(report.position, change.end());
+    assert_eq!(sim.engine.size(), change.after().size());
+    let record = sim.host.last_record().expect("something was recorded");
+    let after = blueprint.as_recorded(&record);
+    let left = before.len().min(after.size());
+    let mut expected = before[..left].to_vec();
+    expected.resize(after.size(), 0);
+    let walk = change.walk().memory_bytes().expect("fits into memory");
+    let now = read(&after, &sim.host.devices, MemberSet::NONE);
+    assert!(now[..walk] == expected[..walk], "other content: {change:?}, {missing:?}");
+    if missing.is_empty() && walk == after.size() {
+        let areas = after.areas(&sim.host.devices, MemberSet::NONE);
+        let whole = reference::lay_out(change.after(), &expected, after.member_sectors);
+        for (area, expected) in areas.iter().zip(&whole) {
+            assert!(*area == Some(expected.as_slice()), "parity does not agree: {change:?}");
+        }
+    }
+}
+
+fn place(member: u8) -> MemberSet {
+    MemberSet::only(MemberIndex(member))
+}
+
+#[test]
+fn every_count_of_members_leads_to_every_other() {
+    for (layout, min) in [(RAID5, 3), (RAID6, 4)] {
+        for (from, to) in (min..=8).flat_map(|from| (min..=8).map(move |to| (from, to))) {
+            if from != to {
+                let change = shifted(geometry(layout, from, 8), geometry(layout, to, 8));
+                finishes(change, u64::from(from % 3) + 1, MemberSet::NONE);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_member_may_be_missing_from_either_shape_or_both() {
+    for (from, to) in [(4, 5), (3, 6), (5, 4), (6, 3), (4, 8), (8, 4)] {
+        let change = shifted(geometry(RAID5, from, 8), geometry(RAID5, to, 8));
+        for member in 0..change.members_max() {
+            finishes(change, 2, place(member));
+        }
+    }
+    for (from, to) in [(5, 6), (6, 5), (4, 7)] {
+        let change = shifted(geometry(RAID6, from, 8), geometry(RAID6, to, 8));
+        for member in 0..change.members_max() {
+            finishes(change, 2, place(member).union(place(0)));
+            finishes(change, 1, place(member).union(place(3)));
+        }
+    }
+}
+
+#[test]
+fn every_chunk_leads_to_every_other() {
+    let chunks = [8, 16, 32, 64, 128];
+    for (from, to) in chunks.into_iter().flat_map(|from| chunks.map(|to| (from, to))) {
+        if from != to {
+            let change = shifted(sized(RAID5, 4, from, 512), sized(RAID5, 4, to, 512));
+            finishes(change, 1, MemberSet::NONE);
+            finishes(change, 1, place(1));
+            // Several things at once.
+            let change = shifted(sized(RAID6, 5, from, 512), sized(RAID6, 7, to, 512));
+            finishes(change, 1, place(2));
+            let change = shifted(sized(RAID6, 7, from, 512), sized(RAID6, 5, to, 512));
+            finishes(change, 1, place(2));
+        }
+    }
+}
+
+#[test]
+fn every_layout_leads_to_every_other() {
+    let layouts = Raid5Layout::ALL.map(Layout::Raid5);
+    for (from, to) in layouts.into_iter().flat_map(|from| layouts.map(|to| (from, to))) {
+        if from != to {
+            finishes(shifted(geometry(from, 5, 8), geometry(to, 5, 8)), 2, MemberSet::NONE);
+            finishes(shifted(geometry(from, 5, 8), geometry(to, 5, 8)), 2, place(4));
+        }
+    }
+    let layouts = Raid6Layout::ALL.map(Layout::Raid6);
+    for (from, to) in layouts.into_iter().flat_map(|from| layouts.map(|to| (from, to))) {
+        if from != to {
+            let missing = place(1).union(place(5));
+            finishes(shifted(geometry(from, 6, 8), geometry(to, 6, 8)), 2, missing);
+        }
+    }
+}
+
+#[test]
+fn copies_are_moved_as_well() {
+    let near = |near| Layout::Raid10(Raid10Layout { near, far: 1, spread: Spread::Zones });
+    let rows = |far| Layout::Raid10(Raid10Layout { near: 1, far, spread: Spread::Rows });
+    for (from, to) in [
+        (geometry(near(2), 4, 8), geometry(near(2), 6, 8)),
+        (geometry(near(2), 4, 8), geometry(near(2), 5, 8)),
+        (geometry(near(2), 4, 8), geometry(near(2), 4, 32)),
+        (geometry(near(2), 4, 32), geometry(near(2), 4, 8)),
+        (geometry(near(2), 4, 8), geometry(rows(2), 4, 8)),
+        (geometry(rows(2), 4, 8), geometry(rows(2), 5, 16)),
+        (geometry(near(3), 5, 8), geometry(near(3), 7, 8)),
+    ] {
+        let change = shifted(from, to);
+        finishes(change, 2, MemberSet::NONE);
+        for member in 0..change.members_max() {
+            finishes(change, 1, place(member));
+        }
+    }
+}

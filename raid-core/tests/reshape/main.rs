@@ -1,0 +1,12 @@
+//! Arrays that change their shape, whole sessions.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests: a panic says what was wrong"
+)]
+
+mod arrays;
+mod finishing;
