@@ -48,10 +48,10 @@ enum Depth {
     Calm,
 }
 
-/// How many times as many subsets the long run tries: `RAID_CRASHES=long`.
+/// How many times as many samples the long run takes: `RAID_CRASHES=long`.
 fn thoroughness() -> usize {
     match std::env::var("RAID_CRASHES").is_ok_and(|value| value == "long") {
-        true => 20,
+        true => 100,
         false => 1,
     }
 }

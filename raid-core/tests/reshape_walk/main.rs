@@ -1,5 +1,7 @@
 //! Reshapes walked over a model of an array, crashed at every barrier with every subset of the
-//! writes under way. `RAID_CRASHES=long` tries twenty times as many where there are too many for all.
+//! writes under way.
+//!
+//! `RAID_CRASHES=long` takes a hundred times as many samples where there are too many subsets.
 
 #![allow(
     clippy::arithmetic_side_effects,
