@@ -331,8 +331,8 @@ fn a_start_that_cannot_be_changes_no_superblock() {
     };
     let change = Change::in_place(geometry(3, 32), geometry(4, 32)).unwrap();
     let room = before[0].room();
-    assert_eq!(room, Room { before: Sectors(512 - 32), behind: Sectors::ZERO });
-    for far in [-481, 1] {
+    assert_eq!(room, Room { before: Sectors(512 - 80), behind: Sectors::ZERO });
+    for far in [-433, 1] {
         let shift = Shift(far);
         assert_eq!(refuse(&change, shift), BeginError::NoRoom { shift, room });
     }

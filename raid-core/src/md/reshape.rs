@@ -12,8 +12,8 @@ use crate::geometry::{ConfigError, Geometry, Layout, Shape};
 use crate::reshape::{Change, ChangeError, Direction, Position, Progress, Room, Shift};
 use crate::units::{DeviceSector, Lba, MemberIndex, Sectors};
 
-/// A superblock and the area for it: what data must not be moved into.
-const SUPERBLOCK_SECTORS: Sectors = Sectors(8);
+/// From the start of a superblock on, data must not be moved into so much: Linux keeps 36 KiB free.
+const SUPERBLOCK_SECTORS: Sectors = Sectors(72);
 
 /// Why a reshape cannot be put on record on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -145,8 +145,9 @@ impl Change {
         self.walk
     }
 
-    /// What a position is a multiple of, but for the end: as many rows of the new shape as the
-    /// larger of both chunks spans. md refuses others.
+    /// What our positions are multiples of, but for the end: as many rows of the new shape as the
+    /// larger of both chunks spans, and for level 10 that chunk. Linux refuses other positions of the
+    /// levels with parity.
     #[must_use]
     pub const fn unit(&self) -> Sectors {
         self.unit

@@ -4,7 +4,7 @@ use super::change::{Change, Direction};
 use super::error::PositionError;
 use super::walk::Load;
 use crate::geometry::Geometry;
-use crate::units::{Lba, Sectors};
+use crate::units::{FAULT_UNIT, Lba, Sectors};
 
 /// How far a walk has come: a border in the addresses of the array.
 ///
@@ -86,8 +86,13 @@ impl Progress {
         if position > end {
             return Err(PositionError::Outside { position, end });
         }
-        if position != end && !position.0.is_multiple_of(change.unit().0) {
-            return Err(PositionError::Unaligned { position, unit: change.unit() });
+        // Copies of a block stand alone: Linux parks a level 10 walk inside of chunks.
+        let unit = match change.after() {
+            Geometry::Parity(_) => change.unit(),
+            Geometry::Copies(_) => FAULT_UNIT,
+        };
+        if position != end && !position.0.is_multiple_of(unit.0) {
+            return Err(PositionError::Unaligned { position, unit });
         }
         let position = Position::new(position);
         Ok(Self { change, safe: position, front: position, ground: Ground::OldRows })

@@ -263,8 +263,12 @@ impl Change {
         let by = self.unit().0.checked_mul(units)?;
         let at = at.lba();
         let to = match self.direction() {
-            Direction::Forward => Lba(at.0.checked_add(by)?.min(self.walk().0)),
-            // The start of a walk backward need be no multiple of the unit.
+            // Neither a start of a walk backward nor, for level 10, a position of Linux need be a
+            // multiple of the unit.
+            Direction::Forward => match at.0.checked_add(by)? {
+                to if to >= self.walk().0 => Lba(self.walk().0),
+                to => Lba(to.saturating_sub(to.checked_rem(self.unit().0)?)),
+            },
             Direction::Backward => {
                 Lba(at.0.saturating_sub(by).checked_next_multiple_of(self.unit().0)?)
             }

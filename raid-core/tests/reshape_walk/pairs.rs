@@ -5,8 +5,8 @@ use alloc::collections::BTreeSet;
 use raid_core::geometry::{
     Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread,
 };
-use raid_core::reshape::{Change, Direction, Room, Shift};
-use raid_core::units::Sectors;
+use raid_core::reshape::{Change, Direction, Means, Progress, Room, Shift, Step};
+use raid_core::units::{Lba, Sectors};
 
 use crate::drive::{Run, Seen, means, run};
 
@@ -191,6 +191,21 @@ fn raid10() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_mirrored_walk_that_linux_left_inside_of_a_chunk_goes_on_from_there() {
+    let near = Layout::Raid10(Raid10Layout { near: 2, far: 1, spread: Spread::Zones });
+    let (before, after) = (shape(near, 4, 64, 1280), shape(near, 4, 128, 1280));
+    for (shift, ends) in [(-512, 384), (512, 256)] {
+        let direction = Change::natural_direction(&before, &after, Shift(shift));
+        let change = Change::new(before, after, direction, Shift(shift)).unwrap();
+        let progress = Progress::at(change, Lba(264)).unwrap();
+        let means = Means { load: Sectors(128), window: Sectors(128), backup: None };
+        let Step::Relocate(load) = progress.next(&means) else { panic!("a piece") };
+        assert_eq!(progress.extended(&load).unwrap().front().lba(), Lba(ends));
+        assert!(Progress::at(change, Lba(260)).is_err());
     }
 }
 
