@@ -23,11 +23,13 @@ use raid_core::host::Event;
 use raid_core::intent::IntentMap;
 use raid_core::limits::{LANE_SECTORS_MAX, MEMBERS_MAX};
 use raid_core::md::{
-    Assembly, BAD_BLOCKS_MAX, BITMAP_SUPERBLOCK_SECTORS, CANDIDATES_MAX, Candidate, DeviceFlags,
-    DeviceRole, LeftOut, RecoveryKind, Superblock, Timestamp, Validity, WriteLog, assemble,
+    Assembly, AssemblyError, BAD_BLOCKS_MAX, BITMAP_SUPERBLOCK_SECTORS, CANDIDATES_MAX, Candidate,
+    DeviceFlags, DeviceRole, LeftOut, RecoveryKind, Superblock, Timestamp, Validity, WriteLog,
+    assemble, assemble_reshape,
 };
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::{Consistency, Record, Shaping};
+use raid_core::reshape::Progress;
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
 use std::path::{Path, PathBuf};
@@ -42,7 +44,21 @@ pub(crate) struct Assembled {
     pub(crate) assembly: Assembly,
 }
 
-impl Assembled {
+/// An array, reshaped or not.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    AtRest(Box<Assembled>),
+    Reshaping(Box<Reshaping>),
+}
+
+/// An array whose reshape is half done.
+#[derive(Debug)]
+pub(crate) struct Reshaping {
+    pub(crate) assembled: Assembled,
+    pub(crate) progress: Progress,
+}
+
+impl Opened {
     /// Opens the images and assembles them. What is left out is not said yet.
     pub(crate) fn open(paths: &[PathBuf], purpose: Purpose) -> Result<Self, Error> {
         if paths.len() > CANDIDATES_MAX {
@@ -61,9 +77,31 @@ impl Assembled {
                 device_size: image.size(),
             })
             .collect();
-        let assembly = assemble(&candidates).map_err(|error| refusal::assembly(&error, paths))?;
+        let (assembly, progress) = match assemble(&candidates) {
+            Ok(assembly) => (assembly, None),
+            Err(AssemblyError::ReshapeActive { .. }) => {
+                let half_done = assemble_reshape(&candidates);
+                let half_done = half_done.map_err(|error| refusal::half_done(&error, paths))?;
+                (half_done.assembly, Some(half_done.progress))
+            }
+            Err(error) => return Err(refusal::assembly(&error, paths)),
+        };
         countable(&assembly.geometry)?;
-        Ok(Self { images, superblocks, assembly })
+        let assembled = Assembled { images, superblocks, assembly };
+        Ok(match progress {
+            None => Self::AtRest(Box::new(assembled)),
+            Some(progress) => Self::Reshaping(Box::new(Reshaping { assembled, progress })),
+        })
+    }
+}
+
+impl Assembled {
+    /// Opens the images and assembles them. What is left out is not said yet.
+    pub(crate) fn open(paths: &[PathBuf], purpose: Purpose) -> Result<Self, Error> {
+        match Opened::open(paths, purpose)? {
+            Opened::AtRest(assembled) => Ok(*assembled),
+            Opened::Reshaping(reshaping) => Err(refusal::reshaping(&reshaping.progress)),
+        }
     }
 
     pub(crate) fn path(&self, device: DeviceIndex) -> &Path {

@@ -119,11 +119,51 @@ pub(crate) enum Action {
     Idle,
     Resync,
     Recovery,
+    Reshape,
 }
 
-/// A reshape on record. Arrays that have one are refused so far.
+/// A reshape on record.
 #[derive(Debug, Serialize)]
-pub(crate) enum Reshape {}
+pub(crate) struct Reshape {
+    pub(crate) position_bytes: u64,
+    pub(crate) direction: Direction,
+    pub(crate) from: Shape,
+    pub(crate) to: Shape,
+    /// What the metadata shows to be in its way.
+    pub(crate) stopped: Option<Obstacle>,
+    /// How much of it is done, and of how much.
+    #[serde(skip)]
+    pub(crate) done_bytes: u64,
+    #[serde(skip)]
+    pub(crate) walk_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+/// One of the two shapes of an array that is being reshaped.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shape {
+    pub(crate) level: i32,
+    pub(crate) layout: String,
+    pub(crate) chunk_bytes: u64,
+    pub(crate) raid_members: u8,
+}
+
+/// Why a reshape that is on record does not go on.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) enum Obstacle {
+    #[serde(rename = "members missing")]
+    MembersMissing,
+    #[serde(rename = "critical section")]
+    CriticalSection,
+    #[serde(rename = "unknown")]
+    Unknown,
+}
 
 impl Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,6 +191,10 @@ impl Display for Status {
             Action::Idle => {}
             Action::Resync => write!(f, ", resync unfinished")?,
             Action::Recovery => write!(f, ", recovery unfinished")?,
+            Action::Reshape => write!(f, ", reshape unfinished")?,
+        }
+        if let Some(reshape) = &self.reshape {
+            write!(f, "\n{reshape}")?;
         }
         write!(f, "\nraid{}", self.level)?;
         self.members.iter().try_for_each(|member| member.draw(f))?;
@@ -169,6 +213,39 @@ impl Display for Status {
             }
         }
         Ok(())
+    }
+}
+
+impl Display for Reshape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, done_bytes, walk_bytes, position_bytes, .. } = self;
+        let percent = done_bytes.saturating_mul(100).checked_div(*walk_bytes).unwrap_or(0);
+        let way = match self.direction {
+            Direction::Forward => "forward",
+            Direction::Backward => "backward",
+        };
+        write!(
+            f,
+            "reshape from {from} to {to}\n  {percent} % done, {way}, at byte {position_bytes}"
+        )?;
+        match self.stopped {
+            Some(Obstacle::MembersMissing) => f.write_str("; members are missing"),
+            Some(Obstacle::CriticalSection) => {
+                f.write_str("; in its critical section, which only its backup can lead out of")
+            }
+            Some(Obstacle::Unknown) | None => Ok(()),
+        }
+    }
+}
+
+impl Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { level, layout, chunk_bytes, raid_members } = self;
+        write!(f, "{raid_members} members of level {level}")?;
+        if layout != "-" {
+            write!(f, ", {layout}")?;
+        }
+        write!(f, ", {} KiB chunks", chunk_bytes / 1024)
     }
 }
 

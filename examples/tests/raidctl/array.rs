@@ -78,6 +78,32 @@ pub(crate) fn logs() -> Vec<Fixture> {
     fixtures_in(Path::new(env!("CARGO_MANIFEST_DIR")).join("../raid-core/tests/fixtures/log"))
 }
 
+/// Arrays that the kernel was reshaping when it was stopped.
+pub(crate) fn reshapes() -> Vec<Fixture> {
+    let directory =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../raid-core/tests/fixtures/reshape");
+    let manifest = fs::read_to_string(directory.join("manifest.tsv")).unwrap();
+    let lines = manifest.lines().skip(2);
+    lines
+        .map(|line| {
+            let fields: Vec<_> = line.split('\t').collect();
+            Fixture {
+                directory: directory.clone(),
+                name: fields[0].into(),
+                level: if fields[0].contains("r6") { 6 } else { 5 },
+                layout: "left-symmetric".into(),
+                chunk: 16 * 1024,
+                members: fields[3].parse().unwrap(),
+                metadata: "1.2".into(),
+                sectors: fields[4].parse().unwrap(),
+                size: fields[5].parse().unwrap(),
+                md5: fields[6].into(),
+                note: fields[2].into(),
+            }
+        })
+        .collect()
+}
+
 pub(crate) fn find(fixtures: Vec<Fixture>, name: &str) -> Fixture {
     fixtures.into_iter().find(|fixture| fixture.name == name).unwrap()
 }

@@ -7,8 +7,9 @@ use crate::images::Image;
 use raid_core::blocking::PplFailure;
 use raid_core::engine::SetupError;
 use raid_core::host::Fault;
-use raid_core::md::{Assembly, AssemblyError, DeviceRole, FaultClass};
+use raid_core::md::{Assembly, AssemblyError, DeviceRole, FaultClass, HalfDoneError};
 use raid_core::members::MemberSet;
+use raid_core::reshape::Progress;
 use raid_core::units::{DeviceIndex, MemberIndex};
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,19 @@ pub(super) fn assembly(error: &AssemblyError, paths: &[PathBuf]) -> Error {
         FaultClass::BadInput => Error::BadArray(text),
         FaultClass::Refused => Error::Refused(text),
     }
+}
+
+/// Why a reshape on record makes no array.
+pub(super) fn half_done(error: &HalfDoneError, paths: &[PathBuf]) -> Error {
+    match error {
+        HalfDoneError::Assembly(error) => assembly(error, paths),
+        HalfDoneError::Reshape(error) => Error::Refused(error.to_string()),
+    }
+}
+
+/// A command that is for arrays at rest.
+pub(super) fn reshaping(progress: &Progress) -> Error {
+    Error::Refused(format!("a reshape is on record, at array sector {}", progress.safe().lba().0))
 }
 
 fn describe(error: &AssemblyError, paths: &[PathBuf]) -> String {

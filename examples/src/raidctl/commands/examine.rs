@@ -112,7 +112,16 @@ fn describe(superblock: &Superblock, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     }
     line("features", &format!("{:#x}", superblock.features().bits()))?;
     if let Some(reshape) = superblock.reshape {
-        line("reshape", &format!("at array sector {}", reshape.position.0))?;
+        let from = superblock.members.wrapping_sub(reshape.delta_members.cast_unsigned());
+        let layout = Layout::from_md(reshape.level, reshape.layout);
+        let layout = layout.map_or_else(|error| format!("({error})"), |layout| layout.to_string());
+        line("reshape", &format!("{}, at array sector {}", reshape.direction, reshape.position.0))?;
+        let members = format!("from {from} members to {}", superblock.members);
+        let chunk = kib(reshape.chunk_sectors.into());
+        line("", &format!("{members}, level {} {layout}, chunk {chunk}", reshape.level))?;
+        if let Some(offset) = reshape.new_offset {
+            line("", &format!("data moves by {offset} sectors"))?;
+        }
     }
     line("device", &superblock.device_uuid)?;
     line("role", &role(superblock.own_role()))?;

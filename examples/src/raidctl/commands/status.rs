@@ -1,27 +1,89 @@
 //! `status`: the array that the images make.
 
 use crate::array::bitmap::Bitmap;
-use crate::array::{Assembled, place_of};
+use crate::array::{Assembled, Opened, Reshaping, place_of};
 use crate::cli;
 use crate::exit::{Error, warn};
 use crate::images::Purpose;
-use crate::report::{self, Action, Member, Standing, State, Status};
+use crate::report::{self, Action, Member, Obstacle, Standing, State, Status};
 use raid_core::engine::Fate;
 use raid_core::geometry::{Geometry, Layout};
 use raid_core::intent::IntentChunk;
 use raid_core::md::{DeviceFlags, LeftOut};
 use raid_core::members::MemberState;
 use raid_core::metadata::Consistency;
+use raid_core::reshape::Direction;
 use raid_core::units::{DeviceIndex, Sectors};
 
 pub(super) fn run(arguments: &cli::Status) -> Result<(), Error> {
-    let mut assembled = Assembled::open(&arguments.members.images, Purpose::Read)?;
+    let mut assembled = match Opened::open(&arguments.members.images, Purpose::Read)? {
+        Opened::AtRest(assembled) => *assembled,
+        Opened::Reshaping(reshaping) => {
+            reshaping.assembled.say_what_is_left_out();
+            return report::print(&half_done(&reshaping), arguments.output.format);
+        }
+    };
     assembled.say_what_is_left_out();
     let bitmap = assembled.bitmap().unwrap_or_else(|error| {
         warn(&error.to_string());
         None
     });
     report::print(&status(&assembled, bitmap.as_ref())?, arguments.output.format)
+}
+
+/// An array whose reshape is half done. It has members enough for both shapes, or it would make no array.
+fn half_done(reshaping: &Reshaping) -> Status {
+    let Reshaping { assembled, progress } = reshaping;
+    let assembly = &assembled.assembly;
+    let members = members(assembled);
+    let whole = members.iter().all(|member| match member.state {
+        Standing::InSync | Standing::Spare => true,
+        Standing::Rebuilding | Standing::Failed | Standing::Missing => false,
+    });
+    let change = progress.change();
+    let bytes = |sectors: Sectors| sectors.bytes().unwrap_or(u64::MAX);
+    let stopped = match (whole, progress.doubtful()) {
+        (false, _) => Obstacle::MembersMissing,
+        (true, Some(_)) => Obstacle::CriticalSection,
+        (true, None) => Obstacle::Unknown,
+    };
+    let from = shape(change.before());
+    Status {
+        level: from.level,
+        layout: from.layout.clone(),
+        chunk_bytes: from.chunk_bytes,
+        raid_members: change.members_max(),
+        size_bytes: bytes(change.size_meanwhile()),
+        state: if whole { State::Clean } else { State::Degraded },
+        members,
+        events: assembly.events,
+        uuid: assembly.array_uuid.to_string(),
+        name: assembly.name.to_string(),
+        dirty: assembly.consistency != Consistency::Clean,
+        action: Action::Reshape,
+        reshape: Some(report::Reshape {
+            position_bytes: bytes(Sectors(progress.safe().lba().0)),
+            direction: match change.direction() {
+                Direction::Forward => report::Direction::Forward,
+                Direction::Backward => report::Direction::Backward,
+            },
+            from,
+            to: shape(change.after()),
+            stopped: Some(stopped),
+            done_bytes: bytes(progress.done()),
+            walk_bytes: bytes(change.walk()),
+        }),
+        bitmap: None,
+    }
+}
+
+fn shape(geometry: &Geometry) -> report::Shape {
+    report::Shape {
+        level: geometry.layout().md_level(),
+        layout: geometry.layout().to_string(),
+        chunk_bytes: chunk_bytes(geometry),
+        raid_members: geometry.members(),
+    }
 }
 
 fn status(assembled: &Assembled, bitmap: Option<&Bitmap>) -> Result<Status, Error> {
