@@ -12,7 +12,8 @@
 mod md_fixtures;
 
 use md_fixtures::KERNEL_MADE;
-use raid_core::blocking::{BlockDevice, Keeper as _, MdKeeper, MdSeat};
+use raid_core::blocking::{BlockDevice, Keeper as _, MdKeeper, MdReshape, MdSeat};
+use raid_core::geometry::{Geometry, Layout, Shape};
 use raid_core::host::{BlockState, Durability, Event, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::limits::MEMBERS_MAX;
@@ -22,7 +23,8 @@ use raid_core::md::{
 };
 use raid_core::members::MemberSet;
 use raid_core::metadata::{Consistency, Record, Shaping};
-use raid_core::units::{DeviceSector, MemberIndex, Sectors};
+use raid_core::reshape::Change;
+use raid_core::units::{DeviceSector, Lba, MemberIndex, Sectors};
 
 const MEMBER: MemberIndex = MemberIndex(0);
 
@@ -111,6 +113,29 @@ impl Member {
             shaping: Shaping::Fixed,
         };
         keeper.record(MEMBER, &mut self.device, &record)
+    }
+
+    /// Records this of a reshape, among members whose places and numbers are the same.
+    fn reshape(&mut self, change: &Change, shaping: Shaping) -> Result<Superblock, Fault> {
+        let mut seats = [None; MEMBERS_MAX];
+        for (seat, number) in seats.iter_mut().zip(0..u32::from(change.members_max())) {
+            *seat = Some(MdSeat { superblock: self.at, number, bitmap: None });
+        }
+        let shifts = [change.shift(); MEMBERS_MAX];
+        let mut keeper = MdKeeper::new(seats, Timestamp::default, |_: Event| {})
+            .with_reshape(MdReshape { change, shifts: &shifts });
+        let record = Record {
+            events: self.superblock().events + 1,
+            consistency: Consistency::Clean,
+            failed: MemberSet::NONE,
+            rebuilding: MemberSet::NONE,
+            rebuilt_to: Sectors(0),
+            by_intent: MemberSet::NONE,
+            replacement: None,
+            shaping,
+        };
+        keeper.record(MEMBER, &mut self.device, &record)?;
+        Ok(self.superblock())
     }
 
     fn superblock(&mut self) -> Superblock {
@@ -250,4 +275,63 @@ fn part_of_a_unit_of_the_log_stays_bad() {
     assert_eq!(member.listed(), [(600, 8)]);
     member.record(600, 8, BlockState::Good).unwrap();
     assert_eq!(member.listed(), []);
+}
+
+/// From the four members of that array to so many.
+fn to_members(member: &mut Member, members: u8) -> Change {
+    let superblock = member.superblock();
+    let shape = Shape {
+        layout: Layout::from_md(superblock.level, superblock.layout).unwrap(),
+        members: 4,
+        chunk: superblock.chunk(),
+        member_size: superblock.member_size,
+    };
+    let before = Geometry::new(shape).unwrap();
+    Change::in_place(before, Geometry::new(Shape { members, ..shape }).unwrap()).unwrap()
+}
+
+fn places(superblock: &Superblock) -> Vec<DeviceRole> {
+    let mut roles: Vec<_> = superblock.roles.iter().collect();
+    while roles.last() == Some(&DeviceRole::Spare) {
+        roles.pop();
+    }
+    roles
+}
+
+#[test]
+fn a_reshape_is_on_record_from_its_start_to_its_end() {
+    for (members, count) in [(5, 5), (3, 4)] {
+        let mut member = Member::of("level5-v1.2", |_| {});
+        let change = to_members(&mut member, members);
+        // Not begun: the members that are to come in are in no record.
+        let before = member.reshape(&change, Shaping::Fixed).unwrap();
+        assert_eq!((before.reshape, places(&before).len()), (None, 4));
+        for position in [change.start(), Lba(change.unit().0 * 2)] {
+            let begun = member.reshape(&change, Shaping::Underway { position }).unwrap();
+            let reshape = begun.reshape.unwrap();
+            assert_eq!(reshape.position, position);
+            assert_eq!(i64::from(reshape.delta_members), i64::from(members) - 4);
+            assert_eq!(begun.members, u32::from(members));
+            let expected: Vec<_> = (0..count).map(DeviceRole::Slot).collect();
+            assert_eq!(places(&begun), expected, "the places of both shapes");
+        }
+        let off = member.reshape(&change, Shaping::Fixed);
+        assert_eq!(off, Err(Fault::InvalidRequest), "what has moved something is not called off");
+        for _ in 0..2 {
+            let done = member.reshape(&change, Shaping::Done).unwrap();
+            assert_eq!((done.reshape, done.members), (None, u32::from(members)));
+            assert_eq!(places(&done).len(), usize::from(members));
+        }
+    }
+}
+
+#[test]
+fn a_reshape_that_is_called_off_leaves_the_record_as_it_was() {
+    let mut member = Member::of("level5-v1.2", |_| {});
+    let change = to_members(&mut member, 5);
+    let before = member.reshape(&change, Shaping::Fixed).unwrap();
+    let position = change.start();
+    member.reshape(&change, Shaping::Underway { position }).unwrap();
+    let after = member.reshape(&change, Shaping::Fixed).unwrap();
+    assert_eq!(after, Superblock { events: after.events, ..before });
 }

@@ -271,7 +271,7 @@ fn our_start_is_on_record_as_linux_has_it() {
     let there = Progress::at(change, Lba(768)).unwrap();
     for ((sb, kernel), image) in superblocks.iter_mut().zip(&golden.superblocks).zip(&golden.images)
     {
-        sb.checkpoint_reshape(there.safe());
+        sb.checkpoint_reshape(there.safe().lba());
         assert_eq!(sb, kernel);
         let mut copy = *block(image);
         sb.encode(&mut copy);

@@ -11,8 +11,9 @@ use crate::md::{
     Area, BAD_BLOCKS_MAX, BadBlockEntry, BadBlockList, BadBlockRange, BadBlocks, Block,
     NumberBeyondRoles, SUPERBLOCK_BYTES, Superblock, Timestamp,
 };
-use crate::metadata::Record;
+use crate::metadata::{Record, Shaping};
 use crate::rectangle::Rectangle;
+use crate::reshape::{Change, Shift};
 use crate::units::{DeviceSector, MemberIndex, Sectors};
 
 /// A member's superblock.
@@ -28,6 +29,24 @@ pub struct MdSeat {
     pub bitmap: Option<DeviceSector>,
 }
 
+/// What a place is in the shape on record.
+enum Standing {
+    Member,
+    /// A place of the other shape of a reshape that has not begun, or that has ended.
+    OfOtherShape,
+    /// A place behind all members, for a replacement.
+    Behind,
+}
+
+/// A reshape as a keeper of md superblocks puts it on record.
+#[derive(Clone, Copy, Debug)]
+pub struct MdReshape<'m> {
+    /// From what to what.
+    pub change: &'m Change,
+    /// How far the data of each member moves, by place.
+    pub shifts: &'m [Shift],
+}
+
 /// The superblocks of the members, by place. `None` where there is no member.
 pub type MdSeats = [Option<MdSeat>; MEMBERS_MAX];
 
@@ -37,6 +56,7 @@ pub type MdSeats = [Option<MdSeat>; MEMBERS_MAX];
 pub struct MdKeeper<'m, C, N> {
     seats: MdSeats,
     logs: Option<MdLogs<'m>>,
+    reshape: Option<MdReshape<'m>>,
     clock: C,
     notify: N,
 }
@@ -46,7 +66,7 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     /// of events.
     #[must_use]
     pub const fn new(seats: MdSeats, clock: C, notify: N) -> Self {
-        Self { seats, logs: None, clock, notify }
+        Self { seats, logs: None, reshape: None, clock, notify }
     }
 
     /// The same keeper, which keeps these logs besides: of an array that was
@@ -54,6 +74,12 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     #[must_use]
     pub fn with_logs(self, logs: MdLogs<'m>) -> Self {
         Self { logs: Some(logs), ..self }
+    }
+
+    /// The same keeper, which puts this reshape on record besides: of an engine that was given the same.
+    #[must_use]
+    pub fn with_reshape(self, reshape: MdReshape<'m>) -> Self {
+        Self { reshape: Some(reshape), ..self }
     }
 
     /// Keeps the superblock of a device that comes in at a place, or as a replacement under the number
@@ -93,12 +119,15 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
         let seats = self.seats.iter().zip((0..=u8::MAX).map(MemberIndex));
         // A replacement comes behind all members, so it is beside one that is seated already.
         for (seat, place) in seats.filter_map(|(seat, place)| Some((seat.as_ref()?, place))) {
+            let standing = self.standing(superblock, place);
             let roles = &mut superblock.roles;
-            match (record.failed.contains(place), u32::from(place.0) < superblock.members) {
-                (false, true) => roles.seat(seat.number, place)?,
-                (true, true) if replaced == Some(place) => roles.call_faulty(seat.number),
-                (true, true) => {}
-                (_, false) => match replaced.filter(|_| replacement == Some(place)) {
+            match (record.failed.contains(place), standing) {
+                (false, Standing::Member) => roles.seat(seat.number, place)?,
+                (true, Standing::Member) if replaced == Some(place) => {
+                    roles.call_faulty(seat.number);
+                }
+                (true, Standing::Member) | (_, Standing::OfOtherShape) => {}
+                (_, Standing::Behind) => match replaced.filter(|_| replacement == Some(place)) {
                     Some(place) => roles.seat_beside(seat.number, place)?,
                     // It is lost.
                     None => roles.call_faulty(seat.number),
@@ -106,6 +135,53 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
             }
         }
         Ok(())
+    }
+
+    /// What a place is in the shape on record. Members that come in with a reshape have a place from
+    /// its start on, those that go have theirs until its end.
+    fn standing(&self, superblock: &Superblock, place: MemberIndex) -> Standing {
+        let both = self.reshape.map_or(0, |reshape| reshape.change.members_max());
+        if u32::from(place.0) < superblock.places() {
+            Standing::Member
+        } else if place.0 < both {
+            Standing::OfOtherShape
+        } else {
+            Standing::Behind
+        }
+    }
+
+    /// What a record says of a reshape.
+    fn shape(
+        &self,
+        member: MemberIndex,
+        superblock: &mut Superblock,
+        shaping: Shaping,
+    ) -> Result<(), Fault> {
+        match (shaping, &self.reshape, superblock.reshape) {
+            (Shaping::Fixed, None, _) | (Shaping::Fixed, Some(_), None) => Ok(()),
+            (Shaping::Fixed, Some(known), Some(reshape)) => {
+                // Called off. What has moved anything cannot be.
+                if reshape.position != known.change.start() {
+                    return Err(Fault::InvalidRequest);
+                }
+                superblock.cancel_reshape();
+                Ok(())
+            }
+            (Shaping::Underway { position }, known, reshape) => {
+                if reshape.is_none() {
+                    let MdReshape { change, shifts } = known.ok_or(Fault::InvalidRequest)?;
+                    let shift = shifts.get(member.index()).ok_or(Fault::InvalidRequest)?;
+                    let begun = superblock.begin_reshape(change, *shift, &[]);
+                    begun.map_err(|_| Fault::InvalidRequest)?;
+                }
+                superblock.checkpoint_reshape(position);
+                Ok(())
+            }
+            (Shaping::Done, _, _) => {
+                superblock.finish_reshape();
+                Ok(())
+            }
+        }
     }
 
     /// A member's superblock as it is on its device, and where.
@@ -137,6 +213,7 @@ where
     ) -> Result<(), Fault> {
         let mut block = [0; SUPERBLOCK_BYTES];
         let (at, mut superblock) = self.superblock(member, device, &mut block)?;
+        self.shape(member, &mut superblock, record.shaping)?;
         self.seat_all(record, &mut superblock).map_err(|_| Fault::InvalidRequest)?;
         superblock.apply(record, (self.clock)());
         if let Some(bitmap) = self.seat_of(member)?.bitmap {

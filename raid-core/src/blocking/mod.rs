@@ -19,7 +19,7 @@ pub use device::{BlockDevice, Keeper};
 #[cfg(feature = "md")]
 pub use md_bitmap::{load_bitmap, store_bitmap};
 #[cfg(feature = "md")]
-pub use md_keeper::{MdKeeper, MdSeat, MdSeats};
+pub use md_keeper::{MdKeeper, MdReshape, MdSeat, MdSeats};
 #[cfg(feature = "md")]
 pub use md_ppl::{MdLog, MdLogs, PplArray, PplFailure, PplStart};
 pub use pass::{PassFailure, Watch};

@@ -8,7 +8,8 @@ use crate::units::MemberIndex;
 
 impl Superblock {
     /// Puts a record into this superblock, as written at `time`. Everything else stays as it is: a
-    /// device that an earlier record called faulty stays so.
+    /// device that an earlier record called faulty stays so. What it says of a reshape is for who
+    /// knows that reshape: [`begin_reshape`](Self::begin_reshape) and what follows it.
     ///
     /// While a member is being replaced two devices have its role, and the superblock of one of them
     /// says that it is the [replacement](Replacement). Should the member be called failed, its own

@@ -9,7 +9,7 @@ use super::fields::Reshape;
 use super::roles::NumberBeyondRoles;
 use super::superblock::Superblock;
 use crate::geometry::{ConfigError, Geometry, Layout, Shape};
-use crate::reshape::{Change, ChangeError, Direction, Position, Progress, Room, Shift};
+use crate::reshape::{Change, ChangeError, Direction, Progress, Room, Shift};
 use crate::units::{DeviceSector, Lba, MemberIndex, Sectors};
 
 /// From the start of a superblock on, data must not be moved into so much: Linux keeps 36 KiB free.
@@ -79,6 +79,16 @@ impl Superblock {
         }
     }
 
+    /// How many places the array has: while a reshape is on record, those of both shapes.
+    pub(crate) const fn places(&self) -> u32 {
+        match self.reshape {
+            Some(Reshape { delta_members, .. }) if delta_members < 0 => {
+                self.members.saturating_add(delta_members.unsigned_abs())
+            }
+            Some(_) | None => self.members,
+        }
+    }
+
     /// Where a log of writes before the data may reach to: how long it is, only its own header
     /// says, so it has all that lies between it and the data or the bad-block log.
     fn write_log_end(&self) -> Option<DeviceSector> {
@@ -140,9 +150,9 @@ impl Superblock {
     }
 
     /// Records how far the reshape is. Nothing happens where none is on record.
-    pub fn checkpoint_reshape(&mut self, position: Position) {
+    pub fn checkpoint_reshape(&mut self, position: Lba) {
         if let Some(reshape) = &mut self.reshape {
-            reshape.position = position.lba();
+            reshape.position = position;
         }
     }
 
