@@ -3,14 +3,14 @@
 
 use super::Parts;
 use super::device::{BlockDevice, Keeper};
-use crate::engine::{Engine, PassEnd, PassReport};
+use crate::engine::{Engine, PassEnd, PassReport, ReshapeEnd, ReshapeReport};
 use crate::host::{
     Answer, Buffer, Busy, Command, Completion, Event, Failure, Fault, Host, Loan, RequestId,
     SlotIndex, Token,
 };
 use crate::limits::MEMBERS_MAX;
 use crate::parity::{self, CallerMemory};
-use crate::plan::Job;
+use crate::plan::{Job, Operation, Outside, Source};
 use crate::units::{DeviceIndex, Sectors};
 use heapless::{Deque, Vec};
 
@@ -28,30 +28,39 @@ pub(super) enum Reported {
 
 pub(super) struct CallHost<'c, 'm, 'a, 'b, D, K> {
     parts: &'c mut Parts<'m, D, K>,
-    caller: CallerMemory<'a, 'b>,
+    memory: Outer<'c, 'a, 'b>,
     lane_bytes: usize,
     /// In each slot.
     lanes: usize,
     completions: Deque<(Token, Completion), COMPLETIONS_MAX>,
     answer: Option<Result<Answer, Failure>>,
     pass: Option<(PassReport, PassEnd)>,
+    reshape: Option<(ReshapeReport, ReshapeEnd)>,
+}
+
+/// Memory besides the lanes.
+pub(super) struct Outer<'c, 'a, 'b> {
+    pub(super) caller: CallerMemory<'a, 'b>,
+    /// What a reshape is moving.
+    pub(super) window: &'c mut [u8],
 }
 
 impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K> {
     pub(super) const fn new(
         parts: &'c mut Parts<'m, D, K>,
-        caller: CallerMemory<'a, 'b>,
+        memory: Outer<'c, 'a, 'b>,
         lane_bytes: usize,
         lanes: usize,
     ) -> Self {
         Self {
             parts,
-            caller,
+            memory,
             lane_bytes,
             lanes,
             completions: Deque::new(),
             answer: None,
             pass: None,
+            reshape: None,
         }
     }
 
@@ -62,6 +71,11 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
     /// How a pass ended, if one did.
     pub(super) const fn take_pass(&mut self) -> Option<(PassReport, PassEnd)> {
         self.pass.take()
+    }
+
+    /// How a reshape ended, if one did.
+    pub(super) const fn take_reshape(&mut self) -> Option<(ReshapeReport, ReshapeEnd)> {
+        self.reshape.take()
     }
 
     /// Reports all completions that are kept.
@@ -82,7 +96,7 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
                 let length = sectors.memory_bytes();
                 let Parts { devices, lanes, .. } = &mut *self.parts;
                 let bytes =
-                    target(lanes, self.lane_bytes, self.lanes, &mut self.caller, into, length);
+                    target(lanes, self.lane_bytes, self.lanes, &mut self.memory, into, length);
                 match (device_at(devices, device), bytes) {
                     (Some(device), Some(bytes)) => device.read(at, bytes),
                     (None, _) | (_, None) => Err(Fault::InvalidRequest),
@@ -91,7 +105,7 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
             Command::Write { device, at, sectors, from, durability } => {
                 let length = sectors.memory_bytes();
                 let Parts { devices, lanes, .. } = &mut *self.parts;
-                let bytes = source(lanes, self.lane_bytes, self.lanes, &self.caller, from, length);
+                let bytes = source(lanes, self.lane_bytes, self.lanes, &self.memory, from, length);
                 match (device_at(devices, device), bytes) {
                     (Some(device), Some(bytes)) => device.write(at, bytes, durability),
                     (None, _) | (_, None) => Err(Fault::InvalidRequest),
@@ -116,7 +130,7 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
                 let Parts { devices, lanes, keeper, .. } = &mut *self.parts;
                 let bytes = match from {
                     Some(from) => {
-                        source(lanes, self.lane_bytes, self.lanes, &self.caller, from, length)
+                        source(lanes, self.lane_bytes, self.lanes, &self.memory, from, length)
                     }
                     None => Some([].as_slice()),
                 };
@@ -163,12 +177,29 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
                 return wrong;
             }
         }
-        let caller = match &mut self.caller {
-            CallerMemory::None => CallerMemory::None,
-            CallerMemory::Source(segments) => CallerMemory::Source(segments),
-            CallerMemory::Target(segments) => CallerMemory::Target(segments),
+        let kernels = self.parts.kernels;
+        let Outer { caller, window } = &mut self.memory;
+        let caller = match (job.outside(), job.operation(), caller) {
+            (Outside::Window, Operation::Read(_), _) => {
+                return parity::run(job, kernels, &mut lanes, CallerMemory::Target(&mut [window]));
+            }
+            (Outside::Window, Operation::Write(Source::Direct | Source::Staged, _), _) => {
+                return parity::run(job, kernels, &mut lanes, CallerMemory::Source(&[window]));
+            }
+            (
+                Outside::Window,
+                Operation::Write(Source::Zeroes, _) | Operation::Check | Operation::Sync(_),
+                _,
+            )
+            | (Outside::None | Outside::Request(_), _, CallerMemory::None) => CallerMemory::None,
+            (Outside::None | Outside::Request(_), _, CallerMemory::Source(segments)) => {
+                CallerMemory::Source(segments)
+            }
+            (Outside::None | Outside::Request(_), _, CallerMemory::Target(segments)) => {
+                CallerMemory::Target(segments)
+            }
         };
-        parity::run(job, self.parts.kernels, &mut lanes, caller)
+        parity::run(job, kernels, &mut lanes, caller)
     }
 }
 
@@ -189,6 +220,9 @@ impl<D: BlockDevice, K: Keeper<D>> Host for CallHost<'_, '_, '_, '_, D, K> {
         if let Event::PassEnded { report, end } = event {
             self.pass = Some((report, end));
         }
+        if let Event::ReshapeEnded { report, end } = event {
+            self.reshape = Some((report, end));
+        }
         self.parts.keeper.note(event);
     }
 }
@@ -206,7 +240,7 @@ fn target<'t>(
     lanes: &'t mut [u8],
     lane_bytes: usize,
     per_slot: usize,
-    caller: &'t mut CallerMemory<'_, '_>,
+    memory: &'t mut Outer<'_, '_, '_>,
     buffer: Buffer,
     length: Option<usize>,
 ) -> Option<&'t mut [u8]> {
@@ -215,12 +249,11 @@ fn target<'t>(
             let start = lane_start(lane_bytes, per_slot, slot, member.index())?;
             lanes.get_mut(start..)?.get_mut(..lane_bytes)?.get_mut(range(offset, length)?)
         }
-        Buffer::Caller { offset, .. } => match caller {
+        Buffer::Caller { offset, .. } => match &mut memory.caller {
             CallerMemory::Target([segment]) => segment.get_mut(range(offset, length)?),
             CallerMemory::None | CallerMemory::Source(_) | CallerMemory::Target(_) => None,
         },
-        // This front-end makes no engine that has one.
-        Buffer::Window { .. } => None,
+        Buffer::Window { offset } => memory.window.get_mut(range(offset, length)?),
     }
 }
 
@@ -228,7 +261,7 @@ fn source<'t>(
     lanes: &'t [u8],
     lane_bytes: usize,
     per_slot: usize,
-    caller: &'t CallerMemory<'_, '_>,
+    memory: &'t Outer<'_, '_, '_>,
     buffer: Buffer,
     length: Option<usize>,
 ) -> Option<&'t [u8]> {
@@ -237,14 +270,13 @@ fn source<'t>(
             let start = lane_start(lane_bytes, per_slot, slot, member.index())?;
             lanes.get(start..)?.get(..lane_bytes)?.get(range(offset, length)?)
         }
-        Buffer::Caller { offset, .. } => match caller {
+        Buffer::Caller { offset, .. } => match &memory.caller {
             CallerMemory::Source([segment]) => segment.get(range(offset, length)?),
             // A block that a read recovered in place is written back from there.
             CallerMemory::Target([segment]) => segment.get(range(offset, length)?),
             CallerMemory::None | CallerMemory::Source(_) | CallerMemory::Target(_) => None,
         },
-        // This front-end makes no engine that has one.
-        Buffer::Window { .. } => None,
+        Buffer::Window { offset } => memory.window.get(range(offset, length)?),
     }
 }
 

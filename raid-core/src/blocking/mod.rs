@@ -14,6 +14,7 @@ mod md_keeper;
 #[cfg(feature = "md")]
 mod md_ppl;
 mod pass;
+mod reshape;
 
 pub use device::{BlockDevice, Keeper};
 #[cfg(feature = "md")]
@@ -23,6 +24,7 @@ pub use md_keeper::{MdKeeper, MdReshape, MdSeat, MdSeats};
 #[cfg(feature = "md")]
 pub use md_ppl::{MdLog, MdLogs, PplArray, PplFailure, PplStart};
 pub use pass::{PassFailure, Watch};
+pub use reshape::ReshapeFailure;
 
 use crate::engine::{
     Access, Engine, Memory, Progress, Refusal, Seat, SeatRefusal, Setup, SetupError,
@@ -34,7 +36,7 @@ use crate::limits::REQUEST_SECTORS_MAX;
 use crate::parity::CallerMemory;
 use crate::request::{Request, Stability};
 use crate::units::{Lba, MemberIndex, Sectors};
-use host::{CallHost, Reported};
+use host::{CallHost, Outer, Reported};
 use raid_simd::Kernels;
 
 /// An array whose calls return when they are done.
@@ -42,6 +44,8 @@ use raid_simd::Kernels;
 pub struct Array<'m, D, K> {
     engine: Engine<'m>,
     parts: Parts<'m, D, K>,
+    /// What a reshape is moving.
+    window: &'m mut [u8],
 }
 
 /// Memory and devices that an array works with.
@@ -105,7 +109,15 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         parts: Parts<'m, D, K>,
     ) -> Result<Self, SetupError> {
         let slots = memory.slots.len();
-        let engine = Engine::new(setup, memory)?;
+        Self::of(Engine::new(setup, memory)?, slots, parts, &mut [])
+    }
+
+    fn of(
+        engine: Engine<'m>,
+        slots: usize,
+        parts: Parts<'m, D, K>,
+        window: &'m mut [u8],
+    ) -> Result<Self, SetupError> {
         let lanes = engine
             .lane()
             .memory_bytes()
@@ -114,7 +126,7 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         if lanes.is_none_or(|needed| parts.lanes.len() < needed) {
             return Err(SetupError::Memory);
         }
-        Ok(Self { engine, parts })
+        Ok(Self { engine, parts, window })
     }
 
     /// The engine: geometry, members, limits.
@@ -350,7 +362,8 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         caller: CallerMemory<'_, '_>,
     ) -> Result<Option<Result<Answer, Failure>>, Error> {
         let (lane, lanes) = self.lanes()?;
-        let mut host = CallHost::new(&mut self.parts, caller, lane, lanes);
+        let memory = Outer { caller, window: self.window };
+        let mut host = CallHost::new(&mut self.parts, memory, lane, lanes);
         // Every round delivers a completion at least, and of those a request needs a bounded
         // number. What it set off besides, as the record of a lost member, is seen to its end as
         // well.

@@ -1,7 +1,7 @@
 //! Background passes, in the foreground.
 
 use super::device::{BlockDevice, Keeper};
-use super::host::{CallHost, Reported};
+use super::host::{CallHost, Outer, Reported};
 use super::{Array, BUDGET, Error};
 use crate::engine::{Activity, Halt, PassEnd, PassKind, PassRefusal, PassReport, Progress};
 use crate::parity::CallerMemory;
@@ -60,7 +60,8 @@ impl<D: BlockDevice, K: Keeper<D>> Array<'_, D, K> {
     ) -> Result<PassReport, PassFailure> {
         let (lane, lanes) = self.lanes().map_err(PassFailure::Failed)?;
         self.engine.start_pass(kind).map_err(PassFailure::Refused)?;
-        let mut host = CallHost::new(&mut self.parts, CallerMemory::None, lane, lanes);
+        let memory = Outer { caller: CallerMemory::None, window: self.window };
+        let mut host = CallHost::new(&mut self.parts, memory, lane, lanes);
         // Every round delivers a completion at least, and of those a pass needs a bounded number.
         loop {
             let progress = self.engine.poll(&mut host, BUDGET);
