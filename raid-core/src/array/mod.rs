@@ -480,7 +480,7 @@ impl<'m> Array<'m> {
             absent: self.absent,
             failed: self.absent_places().union(superseded),
             replacement,
-            present: self.present().difference(superseded),
+            present: self.present(),
             rebuilding: self.rebuilding,
             rebuilt_to,
             by_intent: self.rebuilding_by_intent(),

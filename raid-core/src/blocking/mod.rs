@@ -313,6 +313,20 @@ impl<'m, D: BlockDevice, K: Keeper<D>> Array<'m, D, K> {
         self.engine.add_member(member, seat)
     }
 
+    /// Seats a device that is to replace a member, as
+    /// [`Engine::add_replacement`](crate::engine::Engine::add_replacement) does. The keeper has to be
+    /// able to write its metadata from then on, under the number that is returned: that of the members.
+    ///
+    /// # Errors
+    /// Why it is not taken; nothing has happened.
+    pub fn add_replacement(
+        &mut self,
+        member: MemberIndex,
+        seat: Seat,
+    ) -> Result<MemberIndex, SeatRefusal> {
+        self.engine.add_replacement(member, seat)
+    }
+
     /// Stops the array: all writes are durable, the array is on record as clean, and no command is
     /// issued any more. What is asked for after that is refused, so drop it.
     ///

@@ -303,9 +303,11 @@ impl Writer {
     }
 }
 
-/// Who gets a record: not a device that came in since it was made.
+/// Who gets a record: not a device that came in since it was made. A member that is superseded by its
+/// replacement gets it as well: should the replacement fail over it, the member may not have missed it.
 fn concerned(facts: Facts, record: &Record) -> MemberSet {
-    facts.present.difference(record.failed)
+    let replaced = record.replacement.map(|replacement| replacement.member);
+    facts.present.difference(record.failed.difference(replaced.into_iter().collect()))
 }
 
 /// One command of the writer, but for its device.

@@ -83,12 +83,16 @@ fn judge_as(case: &Case<'_>, member: MemberIndex, sits: Sits, survivors: &[RamDe
     let mut recorded = case.recorded;
     if sits == Sits::Replacement {
         (survivors[member.index()], caches[member.index()]) = new;
-        // What it may lack it lacks as a member that comes back.
-        match lost.contains(by) {
-            true => lost.insert(member),
-            false => lost.remove(member),
+        // A loss is that of the member before, unless it is the new device that fails: then it may lack
+        // what a member lacks that comes back.
+        let fails = case.scenario.rules.iter().any(|(who, _)| *who == by.0);
+        if lost.contains(by) {
+            lost.insert(member);
         }
-        recorded.remove(member);
+        if !fails {
+            lost.remove(member);
+            recorded.remove(member);
+        }
     }
     lost.remove(by);
     recorded.remove(by);

@@ -246,7 +246,7 @@ pub enum LeftOutReason {
         /// The place.
         place: u16,
     },
-    /// It was to replace the member at its place, which is not supported yet.
+    /// It was to replace the member at its place, and another member is being replaced already.
     Replacement,
     /// The device, or its data area, is shorter than the array needs: it was cut, or a copy of it
     /// was.
@@ -275,7 +275,9 @@ impl fmt::Display for LeftOutReason {
                 write!(f, "its own superblock does not say that it is member {place}")
             }
             Self::BeyondShape { place } => write!(f, "the array has no member {place}"),
-            Self::Replacement => f.write_str("it is an unfinished replacement"),
+            Self::Replacement => {
+                f.write_str("it is an unfinished replacement, and one member is replaced at a time")
+            }
             Self::TooSmall { needs, has } => {
                 write!(f, "it has {} sectors where {} are needed", has.0, needs.0)
             }

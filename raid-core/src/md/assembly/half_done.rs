@@ -72,7 +72,7 @@ pub fn assemble_reshape(candidates: &[Candidate<'_>]) -> Result<HalfDone, HalfDo
     // What the shapes are does not depend on the shift, how many places there are not on its size.
     let rough = superblock.progress(Shift::NONE)?.ok_or(ReshapeError::None)?;
     let members = rough.change().members_max();
-    let Seated { places, spares, left_out } = seat_all(freshest, candidates, members)?;
+    let Seated { places, replacement, spares, left_out } = seat_all(freshest, candidates, members)?;
 
     let mut shift = None;
     let mut new_data = heapless::Vec::new();
@@ -94,6 +94,7 @@ pub fn assemble_reshape(candidates: &[Candidate<'_>]) -> Result<HalfDone, HalfDo
     let assembly = Assembly {
         geometry,
         places,
+        replacement,
         spares,
         left_out,
         freshest: freshest.device,

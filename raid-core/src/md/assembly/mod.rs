@@ -11,6 +11,7 @@
 
 mod error;
 mod half_done;
+mod replacement;
 
 pub use error::{AssemblyError, FaultClass, LeftOut, LeftOutReason};
 pub use half_done::{HalfDone, HalfDoneError, assemble_reshape};
@@ -61,6 +62,9 @@ pub struct Assembly {
     pub geometry: Geometry,
     /// What is at each place; `None` where nothing usable was given.
     pub places: heapless::Vec<Option<Seat>, MEMBERS_MAX>,
+    /// Who is to replace the member at a place, which is there. Where it is not, the replacement is at
+    /// the place.
+    pub replacement: Option<(MemberIndex, Seat)>,
     /// Devices of the array without a place.
     pub spares: heapless::Vec<DeviceIndex, CANDIDATES_MAX>,
     /// Devices of the array that are not used.
@@ -118,12 +122,13 @@ pub fn assemble(candidates: &[Candidate<'_>]) -> Result<Assembly, AssemblyError>
         return Err(AssemblyError::ReshapeActive { position: reshape.position });
     }
     let members = member_count(freshest.superblock)?;
-    let Seated { places, spares, left_out } = seat_all(freshest, candidates, members)?;
+    let Seated { places, replacement, spares, left_out } = seat_all(freshest, candidates, members)?;
     let geometry = geometry(freshest.superblock, candidates, &places)?;
     let superblock = freshest.superblock;
     Ok(Assembly {
         geometry,
         places,
+        replacement,
         spares,
         left_out,
         freshest: freshest.device,
@@ -141,6 +146,7 @@ type Places = heapless::Vec<Option<Seat>, MEMBERS_MAX>;
 /// What becomes of each device.
 struct Seated {
     places: Places,
+    replacement: Option<(MemberIndex, Seat)>,
     spares: heapless::Vec<DeviceIndex, CANDIDATES_MAX>,
     left_out: heapless::Vec<LeftOut, CANDIDATES_MAX>,
 }
@@ -178,6 +184,8 @@ fn seat_all(
         let full = |count| AssemblyError::TooManyCandidates { count, max: CANDIDATES_MAX };
         match judge(freshest.superblock, candidate, members)? {
             Verdict::Member(place) => seat(&mut places, place, candidate)?,
+            // Who sits where has to be known before.
+            Verdict::Replacement(_) => {}
             Verdict::Spare => spares.push(device).map_err(|_| full(candidates.len()))?,
             Verdict::Out(reason) => {
                 let entry = LeftOut { device, reason };
@@ -185,14 +193,17 @@ fn seat_all(
             }
         }
     }
+    let mut seated = Seated { places, replacement: None, spares, left_out };
+    seated.take_in_replacements(freshest.superblock, candidates, members)?;
     for candidate in candidates {
-        check_one_history(freshest, candidate, candidates, &places)?;
+        check_one_history(freshest, candidate, candidates, &seated.places)?;
     }
-    Ok(Seated { places, spares, left_out })
+    Ok(seated)
 }
 
 enum Verdict {
     Member(MemberIndex),
+    Replacement(MemberIndex),
     Spare,
     Out(LeftOutReason),
 }
@@ -337,10 +348,10 @@ fn judge(
         _ if moves(superblock) && freshest.reshape.is_none() => LeftOutReason::Moved,
         (None, _) => LeftOutReason::BeyondShape { place },
         (Some(_), own) if own != DeviceRole::Slot(place) => LeftOutReason::Unconfirmed { place },
-        (Some(_), _) if superblock.replacement == Replacement::Yes => LeftOutReason::Replacement,
-        (Some(member), _) => match shortage(freshest, candidate) {
-            Some((needs, has)) => LeftOutReason::TooSmall { needs, has },
-            None => return Ok(Verdict::Member(MemberIndex(member))),
+        (Some(member), _) => match (shortage(freshest, candidate), superblock.replacement) {
+            (Some((needs, has)), _) => LeftOutReason::TooSmall { needs, has },
+            (None, Replacement::No) => return Ok(Verdict::Member(MemberIndex(member))),
+            (None, Replacement::Yes) => return Ok(Verdict::Replacement(MemberIndex(member))),
         },
     };
     Ok(Verdict::Out(reason))
@@ -380,7 +391,13 @@ fn seat(
     if let Some(Seat { device: first, .. }) = *at {
         return Err(AssemblyError::DuplicatePlace { place, first, second: device });
     }
-    *at = Some(Seat {
+    *at = Some(seat_of(candidate));
+    Ok(())
+}
+
+fn seat_of(candidate: &Candidate<'_>) -> Seat {
+    let Candidate { superblock, device, .. } = *candidate;
+    Seat {
         device,
         state: match superblock.validity {
             Validity::Below { valid_to, .. } => MemberState::Rebuilding { valid_to },
@@ -390,8 +407,7 @@ fn seat(
         data_offset: superblock.data_offset,
         bad_blocks: superblock.bad_block_log.entries,
         device_flags: superblock.device_flags,
-    });
-    Ok(())
+    }
 }
 
 /// Refuses a device that believes to be a member of an array without any of today's members.
