@@ -28,7 +28,7 @@ use raid_core::md::{
     assemble, assemble_reshape,
 };
 use raid_core::members::{MemberSet, MemberState};
-use raid_core::metadata::{Consistency, Record, Shaping};
+use raid_core::metadata::{Consistency, Record, Replacement, Shaping};
 use raid_core::reshape::Progress;
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
@@ -115,9 +115,11 @@ impl Assembled {
         roles.filter_map(refusal::place).collect()
     }
 
-    /// Those of them without a member.
+    /// Those of them without a member, or of which only one is here where there are two.
     pub(crate) fn unnamed(&self) -> MemberSet {
-        self.listed().intersection(self.absent())
+        let both = self.assembly.replacement.map(|(member, _)| member).into_iter().collect();
+        let half = self.being_replaced().difference(both);
+        self.listed().intersection(self.absent()).union(half)
     }
 
     /// Places of two devices: one is to take over from the other.
@@ -194,9 +196,6 @@ impl Assembled {
                 )));
             }
         }
-        if !self.being_replaced().is_empty() {
-            return Err(refusal::being_replaced(self.being_replaced()));
-        }
         match (absence, self.unnamed().is_empty()) {
             (Absence::Refuse, false) => return Err(refusal::unnamed(&self)),
             (Absence::Refuse, true) | (Absence::Record, _) => {}
@@ -246,19 +245,17 @@ impl Assembled {
     /// What is known to be bad of the members, and room for as much as their logs can hold.
     fn bad_blocks(&self) -> Result<Vec<BadBlock>, Error> {
         let mut bad_blocks = Vec::new();
-        for (seat, place) in self.assembly.places.iter().zip(0..=u8::MAX) {
-            let Some(seat) = seat else { continue };
+        for (member, seat) in self.seated() {
             let device = seat.device.index();
             let (known, image) = (self.superblocks.get(device), self.images.get(device));
             let (Some(known), Some(image)) = (known, image) else { continue };
             let ranges = bad_blocks::read(image, known);
             let ranges = ranges.map_err(|error| refusal::bad_blocks(image.path(), &error))?;
             let ranges = ranges.into_iter();
-            let ranges =
-                ranges.filter_map(|range| bad_blocks::of_member(range, MemberIndex(place), known));
+            let ranges = ranges.filter_map(|range| bad_blocks::of_member(range, member, known));
             bad_blocks.extend(ranges);
         }
-        let room = BAD_BLOCKS_MAX.saturating_mul(self.assembly.places.len());
+        let room = BAD_BLOCKS_MAX.saturating_mul(self.assembly.places.len().saturating_add(1));
         bad_blocks.resize(room.max(bad_blocks.len()), BadBlock::FREE);
         Ok(bad_blocks)
     }
@@ -290,8 +287,16 @@ impl Assembled {
         whose: impl Fn(&Superblock) -> bool,
     ) -> Result<(), Error> {
         let Assembly { events, consistency, .. } = self.assembly;
-        for (seat, place) in self.assembly.places.iter().zip(0..=u8::MAX) {
-            let Some(seat) = seat else { continue };
+        let by = MemberIndex(self.assembly.geometry.members());
+        let replacement = self.assembly.replacement.map(|(member, seat)| {
+            let copied_to = match seat.state {
+                MemberState::Rebuilding { valid_to } => valid_to,
+                MemberState::InSync | MemberState::Failed | MemberState::Missing => Sectors::ZERO,
+            };
+            Replacement { member, by, copied_to }
+        });
+        let pair: Vec<_> = self.replaced_and_replacement();
+        for (member, seat) in self.seated().collect::<Vec<_>>() {
             let device = seat.device.index();
             let (known, image) = (self.superblocks.get(device), self.images.get_mut(device));
             let (Some(known), Some(image)) = (known, image) else { continue };
@@ -299,12 +304,14 @@ impl Assembled {
                 continue;
             }
             let mut at: MdSeats = [None; MEMBERS_MAX];
-            let member = MemberIndex(place);
             let (rebuilding, rebuilt_to) = match seat.state {
-                MemberState::Rebuilding { valid_to } => (MemberSet::only(member), valid_to),
-                MemberState::InSync | MemberState::Failed | MemberState::Missing => {
-                    (MemberSet::NONE, Sectors::ZERO)
+                MemberState::Rebuilding { valid_to } if member != by => {
+                    (MemberSet::only(member), valid_to)
                 }
+                MemberState::Rebuilding { .. }
+                | MemberState::InSync
+                | MemberState::Failed
+                | MemberState::Missing => (MemberSet::NONE, Sectors::ZERO),
             };
             let by_intent = match known.validity {
                 Validity::Below { kind: RecoveryKind::ByBitmap, .. } => rebuilding,
@@ -312,7 +319,6 @@ impl Assembled {
                 | Validity::Everything
                 | Validity::JournalTail(_) => MemberSet::NONE,
             };
-            let replacement = None;
             let record = Record {
                 events,
                 consistency,
@@ -323,13 +329,35 @@ impl Assembled {
                 replacement,
                 shaping: Shaping::Fixed,
             };
-            if let Some(at) = at.get_mut(member.index()) {
-                *at = Some(md_seat(known));
+            for (member, seat) in pair.iter().copied().chain([(member, md_seat(known))]) {
+                if let Some(at) = at.get_mut(member.index()) {
+                    *at = Some(seat);
+                }
             }
             let written = MdKeeper::new(at, now, |_| {}).record(member, image, &record);
             written.map_err(|fault| refusal::superblock(image.path(), fault))?;
         }
         Ok(())
+    }
+
+    /// Members at their places, and a replacement behind them.
+    fn seated(&self) -> impl Iterator<Item = (MemberIndex, raid_core::md::Seat)> + use<> {
+        let places = self.assembly.places.clone();
+        let by = MemberIndex(self.assembly.geometry.members());
+        let behind = self.assembly.replacement.map(|(_, seat)| (by, seat));
+        let members = (0..=u8::MAX).map(MemberIndex).zip(places);
+        members.filter_map(|(member, seat)| Some((member, seat?))).chain(behind)
+    }
+
+    /// Both devices that have one role, if there are two: every superblock has to be told of both.
+    fn replaced_and_replacement(&self) -> Vec<(MemberIndex, MdSeat)> {
+        let Some((replaced, _)) = self.assembly.replacement else { return Vec::new() };
+        let by = MemberIndex(self.assembly.geometry.members());
+        let of_pair = self.seated().filter(|(member, _)| [replaced, by].contains(member));
+        let known = |(member, seat): (MemberIndex, raid_core::md::Seat)| {
+            Some((member, md_seat(self.superblocks.get(seat.device.index())?)))
+        };
+        of_pair.filter_map(known).collect()
     }
 
     fn can_be_served(&self, dirty: Dirty, bitmap: Option<Bitmap>) -> Result<(), Error> {
@@ -386,6 +414,8 @@ pub(crate) struct Workshop<D> {
     pub(crate) consistency: Consistency,
     events: u64,
     seats: Vec<Option<engine::Seat>>,
+    /// Who is to replace the member at this place.
+    replacement: Option<(MemberIndex, engine::Seat)>,
     superblocks: MdSeats,
     lane: Sectors,
     pub(crate) devices: Vec<D>,
@@ -450,27 +480,32 @@ impl<D: BlockDevice> Workshop<D> {
         bitmap: Option<Bitmap>,
     ) -> Self {
         let mut at: MdSeats = [None; MEMBERS_MAX];
-        let mut seats = Vec::new();
-        for (place, at) in assembly.places.iter().zip(&mut at) {
-            let seat = place.as_ref().map(|seat| {
-                let device = seat.device.index();
-                *at = superblocks.get(device).map(md_seat);
-                engine::Seat {
-                    device: seat.device,
-                    state: seat.state,
-                    data_offset: seat.data_offset,
-                    limits: devices.get(device).map_or(RELAXED, D::limits),
-                    reads: reads_from(seat.device_flags),
-                    behind: superblocks.get(device).map_or(Behind::Everything, behind),
-                }
-            });
-            seats.push(seat);
+        let engine_seat = |seat: &raid_core::md::Seat| {
+            let device = seat.device.index();
+            engine::Seat {
+                device: seat.device,
+                state: seat.state,
+                data_offset: seat.data_offset,
+                limits: devices.get(device).map_or(RELAXED, D::limits),
+                reads: reads_from(seat.device_flags),
+                behind: superblocks.get(device).map_or(Behind::Everything, behind),
+            }
+        };
+        // A replacement comes behind the members.
+        let behind_them = assembly.replacement.map(|(_, seat)| seat);
+        for (place, at) in assembly.places.iter().chain([&behind_them]).zip(&mut at) {
+            let superblock = |seat: &raid_core::md::Seat| superblocks.get(seat.device.index());
+            *at = place.as_ref().and_then(superblock).map(md_seat);
         }
+        let seats = assembly.places.iter().map(|seat| seat.as_ref().map(engine_seat)).collect();
+        let replacement = assembly.replacement;
+        let replacement = replacement.map(|(member, seat)| (member, engine_seat(&seat)));
         Self {
             geometry: assembly.geometry,
             consistency: assembly.consistency,
             events: assembly.events,
             seats,
+            replacement,
             superblocks: at,
             // A chunk at a time; chunks are at least 4 KiB and powers of two.
             lane: assembly.geometry.chunk().min(LANE_SECTORS_MAX),
@@ -550,6 +585,7 @@ impl<D: BlockDevice> Workshop<D> {
             consistency: self.consistency,
             events: self.events,
             seats: self.seats,
+            replacement: self.replacement,
             superblocks: self.superblocks,
             lane: self.lane,
             devices: self.devices.into_iter().map(other).collect(),
@@ -569,7 +605,14 @@ impl<D: BlockDevice> Workshop<D> {
         access: Access,
         dirty: Dirty,
     ) -> Result<(Array<'_, D>, Receiver<Event>), Error> {
-        self.array(access, dirty).map_err(refusal::setup)
+        let replacement = self.replacement;
+        let (mut array, events) = self.array(access, dirty).map_err(refusal::setup)?;
+        if let (Access::ReadWrite, Some((member, seat))) = (access, replacement) {
+            let refused =
+                |error| Error::Refused(format!("replacement of member {}: {error}", member.0));
+            array.add_replacement(member, seat).map_err(refused)?;
+        }
+        Ok((array, events))
     }
 }
 
@@ -603,7 +646,8 @@ impl Names {
         let name = |seat: &Option<raid_core::md::Seat>| {
             seat.as_ref().map_or(PathBuf::new(), |seat| assembled.path(seat.device).to_path_buf())
         };
-        Self(assembled.assembly.places.iter().map(name).collect())
+        let replacement = assembled.assembly.replacement.map(|(_, seat)| seat);
+        Self(assembled.assembly.places.iter().chain([&replacement]).map(name).collect())
     }
 
     /// This image sits at this place now.

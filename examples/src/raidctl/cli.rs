@@ -89,7 +89,15 @@ pub(crate) enum Command {
     ///
     /// Ctrl-C parks the recovery; 'raidctl resume' goes on with it, and so does the kernel.
     Rebuild(Rebuild),
-    /// Go on with a rebuild that was interrupted, whoever began it
+    /// Copy a live member to a blank image, which then has its place
+    ///
+    /// What the member cannot give is reconstructed from the others. It stays in use until the image holds everything;
+    /// should it fail before, the image has its place with what was copied, and 'raidctl resume' rebuilds the rest. An
+    /// image that bears any signature is refused without --overwrite.
+    ///
+    /// Ctrl-C parks the replacement; 'raidctl resume' or the same command goes on with it, and so does the kernel.
+    Replace(Replace),
+    /// Go on with a rebuild or a replacement that was interrupted, whoever began it
     Resume(Resume),
 }
 
@@ -250,6 +258,25 @@ pub(crate) struct Rebuild {
     #[arg(long, value_name = "IMAGE", required = true)]
     pub(crate) new: Vec<PathBuf>,
     /// Overwrite new images that bear a signature. A spare of the array is taken without
+    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Occupied::Refuse, Occupied::Overwrite))]
+    pub(crate) overwrite: Occupied,
+    #[command(flatten)]
+    pub(crate) stop: Stop,
+    #[command(flatten)]
+    pub(crate) insist: Insistence,
+    #[command(flatten)]
+    pub(crate) members: Members,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replace {
+    /// The place of the member
+    #[arg(long, value_name = "N")]
+    pub(crate) member: u8,
+    /// A blank image
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) with: PathBuf,
+    /// Overwrite an image that bears a signature. A spare of the array is taken without
     #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Occupied::Refuse, Occupied::Overwrite))]
     pub(crate) overwrite: Occupied,
     #[command(flatten)]
@@ -454,6 +481,7 @@ mod tests {
             | Command::Resync(_)
             | Command::Readd(_)
             | Command::Rebuild(_)
+            | Command::Replace(_)
             | Command::Resume(_)) => panic!("{other:?}"),
         };
         assert_eq!(parsed(&["raidctl", "write", "a"]), (Absence::Refuse, Dirty::Refuse));

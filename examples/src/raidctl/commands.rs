@@ -9,6 +9,7 @@ mod read;
 mod readd;
 mod rebuild;
 mod repair;
+mod replace;
 mod resume;
 mod resync;
 mod status;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Option<Command>) -> Result<(), Error> {
         Some(Command::Fail(fail)) => fail::run(&fail),
         Some(Command::Readd(readd)) => readd::run(&readd),
         Some(Command::Rebuild(rebuild)) => rebuild::run(&rebuild),
+        Some(Command::Replace(replace)) => replace::run(&replace),
         Some(Command::Resume(resume)) => resume::run(&resume),
     }
 }

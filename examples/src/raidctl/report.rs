@@ -95,11 +95,21 @@ pub(crate) struct Member {
     pub(crate) slot: Option<u16>,
     pub(crate) state: Standing,
     pub(crate) image: Option<String>,
+    /// Whether it is to replace the member at its place.
+    #[serde(skip)]
+    pub(crate) seated: Seated,
     /// As mdstat draws it: what follows is for people.
     #[serde(skip)]
     pub(crate) number: u32,
     #[serde(skip)]
     pub(crate) flags: DeviceFlags,
+}
+
+/// Whether a device is at its place, or beside who is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seated {
+    AtItsPlace,
+    AsReplacement,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -205,6 +215,9 @@ impl Display for Status {
         }
         for member in &self.members {
             match member.slot {
+                Some(slot) if member.seated == Seated::AsReplacement => {
+                    write!(f, "\n  {slot:>3}  {:<10}", "replacing")?;
+                }
                 Some(slot) => write!(f, "\n  {slot:>3}  {:<10}", member.state)?,
                 None => write!(f, "\n    -  {:<10}", member.state)?,
             }
@@ -264,6 +277,10 @@ impl Member {
         write!(f, " {name}[{}]", self.number)?;
         if self.flags.contains(DeviceFlags::WRITE_MOSTLY) {
             f.write_str("(W)")?;
+        }
+        match self.seated {
+            Seated::AtItsPlace => {}
+            Seated::AsReplacement => f.write_str("(R)")?,
         }
         match self.state {
             Standing::Failed => f.write_str("(F)"),

@@ -21,6 +21,7 @@ mod marked;
 mod partial_parity;
 mod rebuild;
 mod repair;
+mod replace;
 mod reshape;
 mod superblocks;
 mod tool;

@@ -156,6 +156,40 @@ pub(crate) fn bring_in(
     Ok(())
 }
 
+/// Seats a newcomer that is to replace a member, with the array's bitmap as it was read at the start. Nothing else is
+/// copied to it yet.
+pub(crate) fn bring_in_replacement(
+    array: &mut Array<'_, Image>,
+    (device, newcomer): (DeviceIndex, &Newcomer),
+    names: &mut Names,
+    bitmap: Option<&Bitmap>,
+) -> Result<(), Error> {
+    let Newcomer { place, superblock, found, .. } = newcomer;
+    let image = array.devices().get(device.index());
+    let image = image.ok_or_else(|| Error::Engine(String::from("an image is missing")))?;
+    let start = bitmap.map(|bitmap| bitmap.start_on(image, superblock)).transpose()?;
+    let path = image.path().to_path_buf();
+    let seat = engine::Seat {
+        device,
+        state: MemberState::Rebuilding { valid_to: Sectors::ZERO },
+        data_offset: superblock.data_offset,
+        limits: image.limits(),
+        reads: reads_from(superblock.device_flags),
+        behind: engine::Behind::Everything,
+    };
+    let refused = |error| Error::Refused(format!("{}: {error}", path.display()));
+    let by = array.add_replacement(*place, seat).map_err(refused)?;
+    names.set(by, &path);
+    array.keeper().seat(by, md_seat(superblock));
+    let Some(image) = array.devices().get_mut(device.index()) else { return Ok(()) };
+    superblocks::make(image, superblock, found)
+        .map_err(|source| Error::Open { image: path, source })?;
+    match (bitmap, start) {
+        (Some(bitmap), Some(start)) => bitmap.write(image, start),
+        (None, _) | (_, None) => Ok(()),
+    }
+}
+
 fn log_of(superblock: &Superblock, image: &Path) -> Result<Option<PplArea>, Error> {
     let area = superblock.ppl_area();
     area.map_err(|error| Error::NotMember { image: image.to_path_buf(), error })

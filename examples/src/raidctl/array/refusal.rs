@@ -172,13 +172,6 @@ pub(super) fn superblock(image: &Path, fault: Fault) -> Error {
     Error::Engine(format!("{}: its superblock cannot be written ({fault:?})", image.display()))
 }
 
-pub(super) fn being_replaced(places: MemberSet) -> Error {
-    Error::Refused(format!(
-        "a replacement of {} is on record, and would miss what is written; the array can be read",
-        list(places)
-    ))
-}
-
 /// `member 1`, or `members 1, 3`.
 pub(super) fn list(places: MemberSet) -> String {
     let numbers: Vec<_> = places.into_iter().map(|member| member.0.to_string()).collect();

@@ -1,7 +1,7 @@
-//! `resume`: goes on with a rebuild that was interrupted.
+//! `resume`: goes on with a rebuild or a replacement that was interrupted.
 
-use super::print;
 use super::rebuild::{self, Rebuilt};
+use super::{print, replace};
 use crate::array::newcomers::named;
 use crate::array::{Assembled, Names, say_events};
 use crate::cli;
@@ -10,9 +10,18 @@ use crate::images::Purpose;
 use raid_core::engine::Access;
 
 pub(super) fn run(arguments: &cli::Resume) -> Result<(), Error> {
-    match resume(arguments)? {
-        Some(rebuilt) => rebuilt.say(),
-        None => print("nothing to resume: no member is being rebuilt"),
+    let rebuilt = resume(arguments)?;
+    if let Some(rebuilt) = &rebuilt {
+        rebuilt.say()?;
+        if let Rebuilt::Part(_) = rebuilt {
+            return Ok(());
+        }
+    }
+    let assembled = Assembled::open(&arguments.members.images, Purpose::Write)?;
+    match (assembled.assembly.replacement, rebuilt) {
+        (Some(_), _) => replace::resume(assembled, arguments.insist, arguments.stop)?.say(),
+        (None, Some(_)) => Ok(()),
+        (None, None) => print("nothing to resume: no member is being rebuilt or replaced"),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::array::{Assembled, Opened, Reshaping, place_of};
 use crate::cli;
 use crate::exit::{Error, warn};
 use crate::images::Purpose;
-use crate::report::{self, Action, Member, Obstacle, Standing, State, Status};
+use crate::report::{self, Action, Member, Obstacle, Seated, Standing, State, Status};
 use raid_core::engine::Fate;
 use raid_core::geometry::{Geometry, Layout};
 use raid_core::intent::IntentChunk;
@@ -90,7 +90,8 @@ fn status(assembled: &Assembled, bitmap: Option<&Bitmap>) -> Result<Status, Erro
     let assembly = &assembled.assembly;
     let geometry = &assembly.geometry;
     let members = members(assembled);
-    let whole = members.iter().all(|member| match member.state {
+    let at_their_places = || members.iter().filter(|member| member.seated == Seated::AtItsPlace);
+    let whole = at_their_places().all(|member| match member.state {
         Standing::InSync | Standing::Spare => true,
         Standing::Rebuilding | Standing::Failed | Standing::Missing => false,
     });
@@ -158,6 +159,7 @@ fn members(assembled: &Assembled) -> Vec<Member> {
             image: device.map(|device| assembled.path(device).display().to_string()),
             number: superblock.map_or(0, |superblock| superblock.dev_number),
             flags: superblock.map_or(DeviceFlags::empty(), |superblock| superblock.device_flags),
+            seated: Seated::AtItsPlace,
         }
     };
     let failed_at = |slot: u16| {
@@ -177,6 +179,10 @@ fn members(assembled: &Assembled) -> Vec<Member> {
             (None, None) => (Standing::Missing, None),
         };
         members.push(member(Some(slot), state, device));
+    }
+    if let Some((place, seat)) = assembly.replacement {
+        let replacement = member(Some(place.0.into()), Standing::Rebuilding, Some(seat.device));
+        members.push(Member { seated: Seated::AsReplacement, ..replacement });
     }
     for spare in &assembly.spares {
         members.push(member(None, Standing::Spare, Some(*spare)));
