@@ -17,6 +17,9 @@ leave() { # kind name level first sectors members
     away | readd) bitmap="--bitmap=internal --bitmap-chunk=16K --delay=1" ;;
     marked) bitmap="--bitmap=internal --bitmap-chunk=16K --delay=600" ;; # its bits stay until the power goes
   esac
+  case $kind in # the last device is for the first member's place
+    replacing) count=$((count - 1)) spare=/dev/mapper/$name.$count members=${members% *} ;;
+  esac
   case $level in 1) chunk="" ;; 10) layout=--layout=n2 ;; esac
   quiet mdadm --create $array --run --level="$level" --raid-devices="$count" --metadata=1.2 $bitmap --assume-clean \
     --data-offset=128K $chunk $layout $members || return
@@ -39,6 +42,16 @@ leave() { # kind name level first sectors members
         sleep 0.05
       done
       sleep 0.3 ;;
+    replacing) # stopped in the middle of the replacement of a live member
+      half=$(($(cat $md/component_size) / 64 * 64)) # KiB, so half of it in sectors
+      echo "$half" >$md/sync_max; quiet mdadm $array --add "$spare"
+      quiet mdadm $array --replace /dev/mapper/$name.0 --with "$spare"
+      tries=0
+      until [ "$(cut -d' ' -f1 $md/sync_completed)" = "$half" ]; do
+        tries=$((tries + 1)); [ $tries -lt 200 ] || { cat $md/sync_completed; break; }
+        sleep 0.05
+      done
+      sleep 0.3; members="$members $spare" ;;
     silent) # a member gives wrong blocks and says nothing
       stop; at=$((32 + 37))
       dd if=/dev/vdb of=/dev/mapper/$name.1 bs=4k skip=3 seek=$at count=1 conv=notrunc,fsync 2>/dev/null

@@ -28,6 +28,10 @@ FROM_KERNEL = {
     "kernel-recovering-r1": ("recovering", 1, 2),
     "kernel-recovering-r5": ("recovering", 5, 4),
     "kernel-recovering-r6": ("recovering", 6, 5),
+    "kernel-replacing-r1": ("replacing", 1, 3),
+    "kernel-replacing-r5": ("replacing", 5, 5),
+    "kernel-replacing-r6": ("replacing", 6, 6),
+    "kernel-replacing-r10": ("replacing", 10, 5),
     "kernel-away-r1": ("away", 1, 2),
     "kernel-away-r4": ("away", 4, 3),
     "kernel-away-r5": ("away", 5, 4),
@@ -46,7 +50,7 @@ FROM_KERNEL = {
     "kernel-dirty-r6": ("dirty", 6, 5),
 }
 
-# Name -> what is done, options of create, members, those lost.
+# Name -> what is done, options of create, members, those lost. Of what is replaced the first is that, the others are lost.
 FROM_RAIDCTL = {
     "rebuilt-r1": ("rebuilt", "--level 1", 2, [0]),
     "rebuilt-r4": ("rebuilt", "--level 4 --chunk 16K", 3, [1]),
@@ -64,6 +68,16 @@ FROM_RAIDCTL = {
     "marked-r5-v10": ("readd", "--level 5 --metadata 1.0 --chunk 16K --bitmap", 4, [1]),
     "marked-r6": ("readd", "--level 6 --chunk 16K --bitmap", 5, [0]),
     "marked-r10": ("readd", "--level 10 --chunk 16K --bitmap", 4, [3]),
+    "replaced-r1": ("replaced", "--level 1", 2, [0]),
+    "replaced-r4-v11": ("replaced", "--level 4 --metadata 1.1 --chunk 16K", 3, [2]),
+    "replaced-r5-v10": ("replaced", "--level 5 --metadata 1.0 --chunk 16K", 4, [1]),
+    "replaced-r5-bitmap": ("replaced", "--level 5 --chunk 16K --bitmap", 4, [2]),
+    "replaced-r6-degraded": ("replaced", "--level 6 --chunk 16K", 5, [3, 0]),
+    "replaced-r10-f2": ("replaced", "--level 10 --layout f2 --chunk 16K", 4, [2]),
+    "replacing-r1": ("replacing", "--level 1", 2, [1]),
+    "replacing-r5": ("replacing", "--level 5 --chunk 16K", 4, [0]),
+    "replacing-r6": ("replacing", "--level 6 --chunk 16K", 5, [4]),
+    "replacing-r10": ("replacing", "--level 10 --chunk 16K", 4, [2]),
     "parked-r1": ("parked", "--level 1", 2, [1]),
     "parked-r5": ("parked", "--level 5 --chunk 16K", 4, [1]),
     "parked-r6-two": ("parked", "--level 6 --chunk 16K", 5, [1, 4]),
@@ -137,6 +151,12 @@ def after_kernel(raidctl, name, kind, images, left):
             if not 0 < offsets[-1] < SECTORS:
                 raise Failure(f"{name}: the kernel recorded no position, but {offsets}")
             run(raidctl, "resume", *images)
+        case "replacing":
+            offset = json.loads(run(raidctl, "examine", "--json", images[-1]))[0]["recovery_offset"]
+            if not 0 < offset < SECTORS:
+                raise Failure(f"{name}: the kernel recorded no position, but {offset}")
+            run(raidctl, "resume", *images)
+            images = [images[-1], *images[1:-1]]
         case "silent":
             found = json.loads(run(raidctl, "repair", "--locate", "--json", *images))
             wanted = {"mismatch_sectors": 8, "repaired_sectors": 8, "located": [{"member": 1, "sector": 69 * 8}]}
@@ -176,6 +196,8 @@ def by_raidctl(raidctl, name, directory):
     rng = random.Random(name)
     model = bytearray(rng.randbytes(size))
     run(raidctl, "write", *images, stdin=bytes(model))
+    if kind in ("replaced", "replacing"):
+        return replaced(raidctl, kind, images, lost, directory, model, rng)
     for slot in lost:
         run(raidctl, "fail", "--member", slot, *images)
     present = [image for slot, image in enumerate(images) if slot not in lost]
@@ -201,6 +223,29 @@ def by_raidctl(raidctl, name, directory):
     if kind not in ("parked", "readd"):
         whole(raidctl, images, name)
     return images, hashlib.md5(model).hexdigest()
+
+
+def replaced(raidctl, kind, images, slots, directory, model, rng):
+    """A live member of this array is replaced, some others having failed; or the kernel is left to finish that."""
+    slot, *lost = slots
+    for other in lost:
+        run(raidctl, "fail", "--member", other, *images)
+    present = [image for other, image in enumerate(images) if other not in lost]
+    new = blank(directory / "new")
+    some = ["--stop-after", "1M"]
+    run(raidctl, "replace", "--member", slot, "--with", new, *some, *present)
+    at, change = len(model) // 3 + 5, rng.randbytes(len(model) // 5)
+    run(raidctl, "write", "--offset", at, *present, new, stdin=change)
+    model[at : at + len(change)] = change
+    if kind == "replacing":
+        return [*present, new], hashlib.md5(model).hexdigest()
+    run(raidctl, "resume", *present, new)
+    present[present.index(images[slot])] = new
+    more = [blank(directory / f"new{other}") for other in lost]
+    if more:
+        run(raidctl, "rebuild", *(word for image in more for word in ("--new", image)), *present)
+    whole(raidctl, [*present, *more], slot)
+    return [*present, *more], hashlib.md5(model).hexdigest()
 
 
 def work_all(raidctl, work, log):
