@@ -589,7 +589,10 @@ impl Host for SimHost {
                 assert_eq!(self.unanswered(), 0, "at rest with requests unanswered");
             }
             Event::PassEnded { report, end: PassEnd::Finished } => match report.kind {
-                PassKind::Recovery => self.rebuilding = MemberSet::NONE,
+                PassKind::Recovery => {
+                    // Not a replacement.
+                    self.rebuilding = self.rebuilding.difference(self.geometry.all_members());
+                }
                 PassKind::Replacement => {}
                 PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate => {}
             },

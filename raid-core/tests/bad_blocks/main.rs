@@ -13,5 +13,6 @@ mod arrays;
 mod passes;
 mod reads;
 mod refusals;
+mod replacement;
 mod stops;
 mod writes;

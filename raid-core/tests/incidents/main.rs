@@ -13,4 +13,5 @@ mod arrays;
 mod corruption;
 mod errors;
 mod listed;
+mod replaced;
 mod stuck;

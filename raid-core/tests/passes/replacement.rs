@@ -1,7 +1,12 @@
 //! Replacement: a member that is in use is copied to another device, which then has its place.
 
-use raid_core::engine::{Activity, Halt, PassEnd, PassKind, Replacement, Seat, StopReason};
+use raid_core::engine::{
+    Access, Activity, Halt, PassEnd, PassKind, PassRefusal, Replacement, Seat, SeatRefusal,
+    StopReason,
+};
+use raid_core::geometry::Layout;
 use raid_core::host::{Command, Event, Failure, Fault};
+use raid_core::io_limits::IoLimits;
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
 use raid_core::request::Stability;
@@ -322,6 +327,155 @@ fn blocks_that_the_original_cannot_give_are_made_from_the_others() {
             assert_holds(&blueprint, &sim, member, &content);
             let written = sim.host.devices[usize::from(member)].count(Action::Write);
             assert_eq!(written, 0, "a member that goes is not worn any more");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_a_replacement_is_refused() {
+    let (layout, members) = arrays::layouts()[3];
+    let blueprint = arrays::blueprint(layout, members);
+    let content = arrays::content(&blueprint, 8);
+    let (place, seat) = blueprint.clone().replacing(1, 0).replacement.unwrap();
+    let seated = |blueprint: &Blueprint, member: MemberIndex, seat: Seat| {
+        let mut lent = Lent::to(blueprint);
+        let blank = RamDevice::new(DATA_OFFSET + 2 * ROWS * CHUNK);
+        let mut sim = Sim::made(blueprint, &mut lent, vec![blank; usize::from(members) + 1]);
+        sim.engine.add_replacement(member, seat)
+    };
+    let refused = |seat, refusal| assert_eq!(seated(&blueprint, place, seat), Err(refusal));
+    assert_eq!(seated(&blueprint, place, seat), Ok(MemberIndex(members)));
+    refused(Seat { state: MemberState::InSync, ..seat }, SeatRefusal::State);
+    refused(Seat { device: DeviceIndex(2), ..seat }, SeatRefusal::DeviceTwice(DeviceIndex(2)));
+    let tight = IoLimits { transfer_max: Sectors(8), ..IoLimits::RELAXED };
+    refused(Seat { limits: tight, ..seat }, SeatRefusal::Limits);
+    let beyond = MemberIndex(members);
+    let no_such = Err(SeatRefusal::NotInSync(beyond));
+    assert_eq!(seated(&blueprint, beyond, seat), no_such);
+    for other in [
+        blueprint.clone().without(MemberSet::only(place)),
+        arrays::rebuilding(blueprint.clone(), &[1], CHUNK),
+    ] {
+        assert_eq!(seated(&other, place, seat), Err(SeatRefusal::NotInSync(place)));
+    }
+    // What was written since it stopped being copied to, nobody knows.
+    let dirty = Consistency::InSyncTo(Sectors(0));
+    let dirty = Blueprint { consistency: dirty, ..blueprint.clone() };
+    let marked = Seat { state: MemberState::Rebuilding { valid_to: Sectors(CHUNK) }, ..seat };
+    assert_eq!(seated(&blueprint, place, marked), Ok(beyond));
+    assert_eq!(seated(&dirty, place, marked), Err(SeatRefusal::Mark));
+    assert_eq!(seated(&dirty, place, seat), Ok(beyond));
+    let read_only = Blueprint { access: Access::ReadOnly, ..blueprint.clone() };
+    assert_eq!(seated(&read_only, place, seat), Err(SeatRefusal::ReadOnly));
+    assert_eq!(
+        seated(&blueprint.clone().logged(Sectors(8)), place, seat),
+        Err(SeatRefusal::Logged)
+    );
+    let striped = arrays::blueprint(Layout::Raid0, 3);
+    assert_eq!(seated(&striped, place, seat), Err(SeatRefusal::NoRedundancy));
+
+    let mut lent = Lent::to(&blueprint);
+    let mut devices = blueprint.devices(&content);
+    devices.extend([devices[0].clone(), devices[0].clone()]);
+    let mut sim = Sim::made(&blueprint, &mut lent, devices);
+    assert_eq!(sim.engine.start_pass(PassKind::Replacement), Err(PassRefusal::NothingToDo));
+    let write = Wish::Write { at: 0, bytes: vec![1; 512], stability: Stability::Stable };
+    assert!(sim.request(write).result.is_ok());
+    assert_eq!(sim.engine.add_replacement(place, marked), Err(SeatRefusal::Mark));
+    assert_eq!(sim.engine.add_replacement(place, seat), Ok(beyond));
+    let second = Seat { device: DeviceIndex(members + 1), ..seat };
+    let taken = Err(SeatRefusal::Replacing(place));
+    assert_eq!(sim.engine.add_replacement(MemberIndex(0), second), taken);
+    assert_eq!(sim.engine.add_member(place, second), Err(SeatRefusal::Taken(place)));
+}
+
+#[test]
+fn a_degraded_array_s_member_is_replaced() {
+    for (layout, members) in arrays::layouts() {
+        let blueprint = arrays::blueprint(layout, members).with_intent(CHUNK);
+        let mut content = arrays::content(&blueprint, 9);
+        let devices = devices(&blueprint, &content, 1, 0);
+        let degraded = blueprint.clone().without(MemberSet::only(MemberIndex(0)));
+        let mut lent = Lent::to(&degraded);
+        let mut sim = Sim::made(&degraded.clone().replacing(1, 0), &mut lent, devices);
+        sim.engine.start_pass(PassKind::Replacement).unwrap();
+        let mut random = Random::new(9);
+        for _ in 0..20 {
+            write_somewhere(&mut sim, &mut random, &mut content);
+            sim.turn();
+        }
+        sim.run();
+        assert_eq!(sim.pass_ended().map(|(_, end)| end), Some(PassEnd::Finished), "{layout:?}");
+        sim.host.devices.swap_remove(1);
+        let areas = blueprint.areas(&sim.host.devices, MemberSet::only(MemberIndex(0)));
+        let sectors = blueprint.member_sectors;
+        let wrong = reference::disagreements(&blueprint.geometry, &content, &areas, sectors);
+        assert!(wrong.is_empty(), "{layout:?}: {wrong:?}");
+    }
+}
+
+#[test]
+fn an_engine_at_rest_in_the_middle_of_it_goes_on_later() {
+    let (layout, members) = arrays::layouts()[3];
+    let blueprint = arrays::blueprint(layout, members);
+    for turns in 0..150 {
+        let mut content = arrays::content(&blueprint, turns);
+        let devices = devices(&blueprint, &content, 1, 0);
+        let replacing = blueprint.clone().replacing(1, 0);
+        let mut lent = Lent::to(&replacing);
+        let mut sim = Sim::made(&replacing, &mut lent, devices);
+        sim.host.waits = Waits::ForItsOwn;
+        sim.order = Order::Random(Random::new(turns));
+        // What is handed back may be in part; so nothing is written but what is there.
+        let same = |at: u64| {
+            let first = usize::try_from(at).unwrap() * 512;
+            let bytes = content[first..][..20 * 512].to_vec();
+            Wish::Write { at, bytes, stability: Stability::Stable }
+        };
+        sim.engine.start_pass(PassKind::Replacement).unwrap();
+        let mut random = Random::new(turns);
+        for _ in 0..turns {
+            let _ = sim.start(same(random.below(100)));
+            sim.turn();
+        }
+        sim.engine.quiesce();
+        sim.run();
+        assert!(sim.host.events().any(|event| event == Event::Quiesced), "{turns}");
+        sim.engine.resume();
+        if sim.engine.replacement().is_some() {
+            assert_eq!(sim.pass(PassKind::Replacement).1, PassEnd::Finished, "{turns}");
+        }
+        write_somewhere(&mut sim, &mut random, &mut content);
+        sim.run();
+        assert_holds(&blueprint, &sim, 1, &content);
+    }
+}
+
+#[test]
+fn commands_that_hang_cost_the_member_or_the_replacement_and_no_more() {
+    for (layout, members) in [arrays::layouts()[1], arrays::layouts()[3], arrays::layouts()[5]] {
+        let blueprint = arrays::blueprint(layout, members);
+        for hanging in 0..70 {
+            let mut content = arrays::content(&blueprint, 10);
+            let devices = devices(&blueprint, &content, 1, 0);
+            let replacing = blueprint.clone().replacing(1, 0);
+            let mut lent = Lent::to(&Blueprint { slots: 6, ..replacing.clone() });
+            let replacing = Blueprint { slots: 6, ..replacing };
+            let mut sim = Sim::made(&replacing, &mut lent, devices);
+            sim.host.waits = Waits::ForItsOwn;
+            sim.host.hangs = vec![hanging];
+            sim.engine.start_pass(PassKind::Replacement).unwrap();
+            let mut random = Random::new(11);
+            let mut wishes = 12;
+            while sim.turn() == Turn::Again || wishes > 0 {
+                let taken = wishes > 0 && write_somewhere(&mut sim, &mut random, &mut content);
+                wishes -= usize::from(taken);
+            }
+            let context = format!("{layout:?} {hanging}");
+            for answer in &sim.host.answers {
+                assert!(answer.result.is_ok(), "{context}: {:?}", answer.result);
+            }
+            assert!(read_all(&mut sim, &blueprint) == Ok(content), "{context}");
         }
     }
 }
