@@ -131,6 +131,22 @@ fn by_intent(blueprint: &Blueprint) -> MemberSet {
     blueprint.rebuilding().into_iter().filter(marked).collect()
 }
 
+/// What every device says at the start.
+fn on_record(blueprint: &Blueprint) -> Record {
+    Record {
+        events: blueprint.events,
+        consistency: blueprint.consistency,
+        failed: blueprint.absent(),
+        rebuilding: blueprint.rebuilding(),
+        rebuilt_to: raid_core::units::Sectors::ZERO,
+        by_intent: by_intent(blueprint),
+        replacement: blueprint
+            .replacement
+            .map(|(member, seat)| replacement::on_record(member, seat)),
+        shaping: Shaping::Fixed,
+    }
+}
+
 struct Run<'s, 't> {
     scenario: &'s Scenario,
     depth: Depth,
@@ -183,18 +199,7 @@ impl<'s, 't> Run<'s, 't> {
         if let Some((member, seat)) = blueprint.replacement {
             devices.push(replacement::device(blueprint, &devices[member.index()], seat));
         }
-        let record = Record {
-            events: blueprint.events,
-            consistency: blueprint.consistency,
-            failed: blueprint.absent(),
-            rebuilding: blueprint.rebuilding(),
-            rebuilt_to: raid_core::units::Sectors::ZERO,
-            by_intent: by_intent(blueprint),
-            replacement: blueprint
-                .replacement
-                .map(|(member, seat)| replacement::on_record(member, seat)),
-            shaping: Shaping::Fixed,
-        };
+        let record = on_record(blueprint);
         for device in &mut devices {
             device.recorded = Some(record);
             device.durable = Some(record);
