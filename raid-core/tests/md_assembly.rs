@@ -452,10 +452,14 @@ fn a_place_must_be_confirmed_by_its_device() {
 }
 
 #[test]
-fn replacements_and_places_outside_are_left_out() {
+fn a_replacement_alone_has_the_place_and_places_outside_are_left_out() {
     let mut array = level5();
     array[2].replacement = Replacement::Yes;
-    assert_eq!(reasons(&make(&array).unwrap()), [(2, LeftOutReason::Replacement)]);
+    array[2].validity = Validity::Below { valid_to: Sectors(64), kind: RecoveryKind::Full };
+    let made = make(&array).unwrap();
+    assert_eq!((reasons(&made), made.replacement), (vec![], None));
+    let state = made.places[2].unwrap().state;
+    assert_eq!(state, MemberState::Rebuilding { valid_to: Sectors(64) });
     let mut array: Vec<Superblock> =
         level5().iter().map(|member| with_role(member, 3, 0xfeff)).collect();
     assert_eq!(
