@@ -54,6 +54,7 @@ CREATED = {
     "new-r5-la-v11": ("--level 5 --layout la --metadata 1.1 --chunk 64K", [2 * MIB] * 4, "resynced", []),
     "new-r5-sizes-v10": ("--level 5 --metadata 1.0 --chunk 32K", [MIB, 2501, 2 * MIB], "new", []),
     "new-r5-ppl": ("--level 5 --chunk 16K --ppl", [2 * MIB] * 4, "resynced", []),
+    "new-r5-ppl-v10": ("--level 5 --metadata 1.0 --chunk 16K --ppl", [2 * MIB] * 3, "new", []),
     "new-r6": ("--level 6 --chunk 16K", [2 * MIB] * 4, "resynced", []),
     "new-r6-ddf-v10": ("--level 6 --layout ddf-zero-restart --metadata 1.0 --chunk 16K", [MIB] * 5, "new", []),
     "new-r10-n2-v11": ("--level 10 --metadata 1.1 --chunk 64K", [2 * MIB] * 4, "resynced", []),

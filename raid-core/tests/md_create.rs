@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use raid_core::geometry::{ConfigError, Layout, Raid5Layout, Raid6Layout};
 use raid_core::md::{
     ArrayName, ArrayUuid, Blueprint, Candidate, CreateError, DeviceFlags, DeviceRole, DeviceUuid,
-    Minor, NewArray, SUPERBLOCK_BYTES, Superblock, Timestamp, assemble,
+    JoinError, Minor, NewArray, SUPERBLOCK_BYTES, Superblock, Timestamp, assemble,
 };
 use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
@@ -127,6 +127,24 @@ fn a_bitmap_lies_where_mdadm_puts_it() {
     let tight = Blueprint { data_offset: Some(DeviceSector(24)), ..blueprint(RAID5, Minor::V1_2) };
     let tight = NewArray::new(tight, &[Sectors(32_768); 3]).unwrap().with_bitmap();
     assert!(matches!(tight, Err(CreateError::Bitmap(_))), "{tight:?}");
+}
+
+/// Behind the data, as mdadm 4.2 has it on devices of 4 MiB.
+#[test]
+fn a_log_of_version_1_0_lies_where_mdadm_puts_it_and_a_new_device_has_room_for_it() {
+    let size = Sectors(8192);
+    let asked = Blueprint { chunk: Sectors(32), ..blueprint(RAID5, Minor::V1_0) };
+    let array = NewArray::new(asked, &[size; 3]).unwrap().with_partial_parity().unwrap();
+    let made = superblocks(&array);
+    let join = |size| made[0].for_new_device(3, DeviceUuid([3; 16]), size);
+    for superblock in made.iter().chain([&join(size).unwrap()]) {
+        let area = superblock.ppl_area().unwrap().unwrap();
+        assert_eq!((area.start(), area.sectors()), (DeviceSector(6120), Sectors(2048)));
+        let data = (superblock.data_offset, superblock.data_size, superblock.member_size);
+        assert_eq!(data, (DeviceSector(0), Sectors(6120), Sectors(6112)));
+        assert_eq!(superblock.bad_block_log.offset, -8);
+    }
+    assert!(matches!(join(Sectors(8176)), Err(JoinError::NoRoom { .. })));
 }
 
 #[test]

@@ -34,6 +34,8 @@ const BAD_BLOCK_SECTORS: u16 = 8;
 const LOG_SECTORS: u64 = MEBIBYTE;
 /// Where the log of 1.0 lies, from the superblock.
 const BEFORE_SUPERBLOCK: i32 = -8;
+/// Where that of 1.1 and 1.2 lies, from there.
+const BEHIND_SUPERBLOCK: i32 = 8;
 /// Before the data of 1.1 and 1.2, besides the room for a bitmap and to shift.
 const HEAD_SECTORS: u64 = 24;
 const SHIFT_ROOM_MAX: u64 = 128 * MEBIBYTE;
@@ -168,8 +170,8 @@ impl fmt::Display for CreateError {
             Self::LogLevel => f.write_str("a log of partial parity is for level 5"),
             Self::LogRoom { offset } => write!(
                 f,
-                "before the data, at sector {}, there is no room for a log of partial parity: use metadata 1.1 or 1.2, \
-                 and start the data further on",
+                "before the data, at sector {}, there is no room for a log of partial parity: start the data \
+                 further on",
                 offset.0
             ),
             Self::Zones { first, second } => write!(
@@ -191,6 +193,14 @@ impl NewArray {
     ///
     /// Says what of the blueprint is impossible on these devices, and what would be right.
     pub fn new(blueprint: Blueprint, devices: &[Sectors]) -> Result<Self, CreateError> {
+        Self::laid_out(blueprint, devices, None)
+    }
+
+    fn laid_out(
+        blueprint: Blueprint,
+        devices: &[Sectors],
+        log_sectors: Option<u16>,
+    ) -> Result<Self, CreateError> {
         let too_many = CreateError::TooManyDevices { count: devices.len() };
         let members = u8::try_from(devices.len()).map_err(|_| too_many)?;
         let devices = heapless::Vec::from_slice(devices).map_err(|_| too_many)?;
@@ -198,9 +208,10 @@ impl NewArray {
         let (place, smallest) =
             sizes().min_by_key(|(_, size)| *size).unwrap_or((MemberIndex(0), Sectors::ZERO));
         let data_offset = data_offset(&blueprint, smallest)?;
-        let room = |size| room(&blueprint, data_offset, size);
+        let tail = |size| blueprint.tail(size, log_sectors);
+        let room = |size| room(blueprint.minor, data_offset, size, tail(size));
         let no_room = |used| {
-            let needed = device_size_for(&blueprint, data_offset, used);
+            let needed = device_size_for(blueprint.minor, data_offset, used, tail(used));
             CreateError::NoRoom { place, device: smallest, needed }
         };
 
@@ -230,7 +241,7 @@ impl NewArray {
             data_offset,
             member_size,
             devices,
-            log_sectors: None,
+            log_sectors,
             bitmap: None,
         })
     }
@@ -279,7 +290,8 @@ impl NewArray {
     }
 
     /// The same array with a log of partial parity on each device, between superblock and data: 1 MiB
-    /// as md's tools have it, or as much as there is room for.
+    /// as md's tools have it, or as much as there is room for. With metadata 1.0 it is taken from the
+    /// end of the data.
     ///
     /// # Errors
     ///
@@ -297,7 +309,10 @@ impl NewArray {
         }
         let no_room = CreateError::LogRoom { offset: self.data_offset };
         let superblock = match self.blueprint.minor {
-            Minor::V1_0 => return Err(no_room),
+            Minor::V1_0 => {
+                let sectors = u16::try_from(LOG_SECTORS).map_err(|_| no_room)?;
+                return Self::laid_out(self.blueprint, &self.devices, Some(sectors));
+            }
             Minor::V1_1 => 0,
             Minor::V1_2 => 8,
         };
@@ -382,16 +397,20 @@ impl NewArray {
     }
 
     fn write_log(&self) -> WriteLog {
-        match (self.log_sectors, i16::try_from(SUPERBLOCK_SECTORS), self.bitmap) {
-            (_, _, Some(NewBitmap { offset, .. })) => {
-                WriteLog::Bitmap { offset, kind: Bitmap::Local }
-            }
-            (Some(sectors), Ok(offset), None) => {
+        match (self.log_sectors, self.bitmap) {
+            (_, Some(NewBitmap { offset, .. })) => WriteLog::Bitmap { offset, kind: Bitmap::Local },
+            (Some(sectors), None) => {
+                let offset = match self.blueprint.minor {
+                    Minor::V1_0 => BEFORE_SUPERBLOCK.saturating_sub(sectors.into()),
+                    Minor::V1_1 | Minor::V1_2 => BEHIND_SUPERBLOCK,
+                };
                 // As the kernel has it from the first start on.
                 let kind = PartialParityLog::Multiple;
+                // A log is no longer than such an offset reaches.
+                let offset = i16::try_from(offset).unwrap_or(i16::MIN);
                 WriteLog::PartialParity { offset, sectors, kind }
             }
-            (None, _, None) | (Some(_), Err(_), None) => WriteLog::None,
+            (None, None) => WriteLog::None,
         }
     }
 
@@ -417,9 +436,11 @@ impl NewArray {
     /// All that the device has for data, used or not.
     fn data_size(&self, super_offset: DeviceSector, device_size: Sectors) -> Sectors {
         match self.blueprint.minor {
-            Minor::V1_0 => {
-                Sectors(super_offset.0.saturating_sub(self.blueprint.tail(self.member_size)))
-            }
+            Minor::V1_0 => Sectors(
+                super_offset
+                    .0
+                    .saturating_sub(self.blueprint.tail(self.member_size, self.log_sectors)),
+            ),
             Minor::V1_1 | Minor::V1_2 => device_size.saturating_sub(Sectors(self.data_offset.0)),
         }
     }
@@ -449,8 +470,9 @@ impl Blueprint {
     }
 
     /// What lies between the data of 1.0 and the superblock.
-    fn tail(&self, size: Sectors) -> u64 {
-        self.bitmap_room(size).saturating_add(BAD_BLOCK_SECTORS.into())
+    fn tail(&self, size: Sectors, log_sectors: Option<u16>) -> u64 {
+        let before = log_sectors.map_or_else(|| self.bitmap_room(size), u64::from);
+        before.saturating_add(BAD_BLOCK_SECTORS.into())
     }
 
     /// Whole chunks, or at level 1 whole units.
@@ -462,21 +484,21 @@ impl Blueprint {
 }
 
 /// What of a device is left for data.
-fn room(blueprint: &Blueprint, data_offset: DeviceSector, device_size: Sectors) -> Sectors {
-    match blueprint.minor {
+fn room(minor: Minor, data_offset: DeviceSector, device_size: Sectors, tail: u64) -> Sectors {
+    match minor {
         Minor::V1_0 => {
             let end = Minor::V1_0.position(device_size).unwrap_or_default();
-            Sectors(end.0.saturating_sub(blueprint.tail(device_size)))
+            Sectors(end.0.saturating_sub(tail))
         }
         Minor::V1_1 | Minor::V1_2 => device_size.saturating_sub(Sectors(data_offset.0)),
     }
 }
 
 /// The size of a device that has so much room.
-fn device_size_for(blueprint: &Blueprint, data_offset: DeviceSector, room: Sectors) -> Sectors {
-    Sectors(match blueprint.minor {
+fn device_size_for(minor: Minor, data_offset: DeviceSector, room: Sectors, tail: u64) -> Sectors {
+    Sectors(match minor {
         Minor::V1_0 => {
-            let end = room.0.saturating_add(blueprint.tail(room));
+            let end = room.0.saturating_add(tail);
             end.checked_next_multiple_of(8).unwrap_or(u64::MAX).saturating_add(16)
         }
         Minor::V1_1 | Minor::V1_2 => data_offset.0.saturating_add(room.0),

@@ -160,7 +160,10 @@ impl Superblock {
         let log = self.bad_block_log.sectors.into();
         match self.write_log {
             WriteLog::Bitmap { offset, .. } => u64::from(offset.min(0).unsigned_abs()).max(log),
-            WriteLog::None | WriteLog::PartialParity { .. } | WriteLog::Journal => log,
+            WriteLog::PartialParity { offset, .. } => {
+                u64::from(offset.min(0).unsigned_abs()).max(log)
+            }
+            WriteLog::None | WriteLog::Journal => log,
         }
     }
 
