@@ -104,6 +104,45 @@ fn a_recovery_by_the_bitmap_copies_no_more_than_it_marks() {
     assert!(read.stdout == new);
 }
 
+/// Parked as by a signal, written to, and gone on with: nothing but marked chunks is copied still.
+#[test]
+fn a_recovery_by_the_bitmap_that_was_parked_goes_on_by_the_bitmap() {
+    let blank = Blank::new(3, 70 * MIB);
+    let images = &blank.images;
+    create("--level 5 --chunk 64K --bitmap --assume-clean", images).succeeds();
+    run(&["fail", "--member", "1"], images).succeeds();
+    let others = [images[0].clone(), images[2].clone()];
+    let new = vec![7; 300_000];
+    run_with(&["write", "--degraded", "--offset", "9M"], &others, &new).succeeds();
+    // Where no bit is set nothing is put right.
+    let data = superblocks::read(&images[1])[0x80..0x88].try_into().unwrap();
+    let data = u64::from_le_bytes(data) * 512;
+    let image = fs::OpenOptions::new().write(true).open(&images[1]).unwrap();
+    let spoilt = data + 66 * MIB;
+    image.write_all_at(&[1; 4096], spoilt).unwrap();
+    let back = [1, 0, 2].map(|place| images[place].clone());
+    let readd = run(&["readd", "--stop-after", "64K"], &back).succeeds();
+    assert!(told(&readd).is_some());
+    let status = run(&["status", "--json"], images).succeeds().json();
+    assert_eq!((&status["action"], &status["dirty"]), (&"recovery".into(), &false.into()));
+    assert_eq!(bits_set(&images[0]), 1, "it is kept for the member");
+    run_with(&["write", "--offset", "10M"], images, &new).succeeds();
+    run(&["resume"], images).succeeds();
+    let status = run(&["status", "--json"], images).succeeds().json();
+    assert_eq!((&status["action"], &status["state"]), (&"idle".into(), &"clean".into()));
+    for image in images {
+        assert_eq!(bits_set(image), 0);
+    }
+    let bytes = fs::read(&images[1]).unwrap();
+    assert!(bytes[spoilt as usize..].starts_with(&[1; 4096]));
+    for offset in ["9M", "10M"] {
+        for left in [&images[..2], &images[1..]] {
+            let read = run(&["read", "--offset", offset, "--length", "300000"], left).succeeds();
+            assert!(read.stdout == new, "{offset}");
+        }
+    }
+}
+
 /// The kernel wrote while the member was away, and left the bits.
 #[test]
 fn a_member_that_the_kernel_went_on_without_comes_back_by_its_bitmap() {
