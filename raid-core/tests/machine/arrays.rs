@@ -27,6 +27,11 @@ pub(crate) fn logged(members: u8) -> Blueprint {
     raid5(members).logged(Sectors(24))
 }
 
+/// With a write-intent bitmap, of several chunks in one line.
+pub(crate) fn marked(blueprint: Blueprint) -> Blueprint {
+    blueprint.with_intent(8)
+}
+
 pub(crate) fn raid6(members: u8) -> Blueprint {
     Blueprint::new(LEFT6, members, CHUNK, MEMBER)
 }

@@ -20,7 +20,12 @@ fn completions_max(blueprint: &Blueprint) -> u64 {
     let members = u64::from(blueprint.geometry.members());
     let slots = u64::try_from(blueprint.slots).unwrap();
     let units = blueprint.lane.0 / FAULT_UNIT.0;
-    slots * (2 * members + 2 * members * units) + (members + 2) * 3 * members + 2 * members + 1
+    let bits = if blueprint.intent.is_some() { members } else { 0 };
+    slots * (2 * members + 2 * members * units)
+        + (members + 2) * 3 * members
+        + 2 * members
+        + bits
+        + 1
 }
 
 fn part(content: &[u8], (at, sectors): (u64, u64)) -> Vec<u8> {
@@ -151,7 +156,10 @@ fn rest_after(blueprint: &Blueprint, turns: u64, trouble: Trouble, case: u64) ->
         Trouble::None | Trouble::BusyForEver | Trouble::MemberGone | Trouble::ArrayFails => {}
     }
     let mut last = Turn::Again;
-    for _ in 0..turns {
+    for turn in 0..turns {
+        if turn % 5 == case % 5 {
+            sim.engine.sweep_bitmap();
+        }
         last = sim.turn();
     }
     let gone = || Rule::on(Action::ALL, Fault::Gone);
@@ -189,6 +197,9 @@ fn an_engine_comes_to_rest_from_every_point_whatever_happens() {
     for blueprint in [
         arrays::raid5(4),
         arrays::logged(4),
+        arrays::marked(arrays::raid5(4)),
+        arrays::marked(arrays::logged(3)),
+        arrays::marked(arrays::raid1(2)),
         arrays::raid6(4),
         arrays::raid1(2),
         arrays::raid10(2, 1, Spread::Zones),
@@ -279,8 +290,9 @@ fn an_engine_may_be_resumed_before_it_is_at_rest() {
     // Writes of one unit each, many to the same place: what was answered is there, in the order in
     // which it was started, and nothing of what was handed back.
     let short = [arrays::raid5(4), arrays::raid1(2), arrays::raid6(4)].map(|it| (it, 200));
-    // By way of a log a write takes longer.
-    for (blueprint, rounds) in short.into_iter().chain([(arrays::logged(3), 1000)]) {
+    // By way of a log, or with bits to set, a write takes longer.
+    let marked = [arrays::raid5(4), arrays::raid1(2)].map(|it| (arrays::marked(it), 1000));
+    for (blueprint, rounds) in short.into_iter().chain(marked).chain([(arrays::logged(3), 1000)]) {
         for seed in 0..60 {
             let blueprint = Blueprint { requests: 6, slots: 4, ..blueprint.clone() };
             let mut random = Random::new(seed);
@@ -303,6 +315,7 @@ fn an_engine_may_be_resumed_before_it_is_at_rest() {
                     0 => sim.engine.quiesce(),
                     1 | 2 => sim.engine.resume(),
                     _ => {
+                        sim.engine.sweep_bitmap();
                         sim.turn();
                     }
                 }
