@@ -13,6 +13,8 @@ mod md_bitmap;
 mod md_keeper;
 #[cfg(feature = "md")]
 mod md_ppl;
+#[cfg(feature = "md")]
+mod md_replay;
 mod pass;
 mod reshape;
 
@@ -22,7 +24,9 @@ pub use md_bitmap::{load_bitmap, store_bitmap};
 #[cfg(feature = "md")]
 pub use md_keeper::{MdKeeper, MdReshape, MdSeat, MdSeats};
 #[cfg(feature = "md")]
-pub use md_ppl::{MdLog, MdLogs, PplArray, PplFailure, PplStart};
+pub use md_ppl::{MdLog, MdLogs};
+#[cfg(feature = "md")]
+pub use md_replay::{PplArray, PplFailure, PplStart};
 pub use pass::{PassFailure, Watch};
 pub use reshape::ReshapeFailure;
 
