@@ -25,7 +25,7 @@ pub use hung::{Hung, Wait};
 
 use core::ops::Range;
 
-use raid_core::engine::{Access, PassEnd, PassKind};
+use raid_core::engine::{Access, PassEnd, PassKind, ReshapeEnd};
 use raid_core::geometry::Geometry;
 use raid_core::host::{
     Answer, Buffer, Busy, Command, Completion, Durability, Event, Failure, Fault, Host, Loan,
@@ -596,8 +596,12 @@ impl Host for SimHost {
                 PassKind::Replacement => {}
                 PassKind::Resync | PassKind::Check | PassKind::Repair | PassKind::Locate => {}
             },
+            Event::ReshapeEnded { report, end: ReshapeEnd::Finished } => {
+                // Places that the new shape does not have are members no more.
+                self.seats.truncate(report.change.after().members().into());
+            }
             Event::PassEnded { end: PassEnd::Halted(_), .. }
-            | Event::ReshapeEnded { .. }
+            | Event::ReshapeEnded { end: ReshapeEnd::Halted(_), .. }
             | Event::MemberHung { .. }
             | Event::BlockRewritten { .. }
             | Event::BlockBad { .. }

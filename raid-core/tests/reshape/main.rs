@@ -9,4 +9,7 @@
 )]
 
 mod arrays;
+mod failing;
 mod finishing;
+mod halting;
+mod session;
