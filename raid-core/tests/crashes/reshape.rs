@@ -19,6 +19,7 @@ use raid_sim::crash::{Cache, Crash, Share};
 use raid_sim::device::RamDevice;
 use raid_sim::host::Waits;
 use raid_sim::order::{Order, Random};
+use raid_sim::rules::Rule;
 use raid_sim::sim::{Blueprint, Lent, Sim, Turn, Wish, read_back};
 
 use crate::arrays;
@@ -34,6 +35,8 @@ struct Scenario {
     window: u64,
     /// Started after so many turns: address, sectors, and how durable.
     writes: Vec<(usize, u64, u64, Durability)>,
+    /// A member that is gone after so many commands.
+    gone: Option<(u8, u64)>,
     seed: u64,
 }
 
@@ -80,8 +83,9 @@ fn scenarios() -> Vec<Scenario> {
                 (55, size / 2 - 5, 11, durable),
                 (80, 2, size / 3, durable),
             ];
-            scenarios.push(Scenario { name, change, window, writes, seed });
-            scenarios.push(Scenario { name, change, window, writes: Vec::new(), seed });
+            let with = Scenario { name, change, window, writes, gone: None, seed };
+            scenarios.push(Scenario { writes: Vec::new(), ..with.clone() });
+            scenarios.push(with);
         }
     }
     scenarios
@@ -96,6 +100,8 @@ struct Run<'s, 't> {
     answers: usize,
     signature: (Vec<(u64, usize, usize)>, usize),
     seen: HashSet<u64>,
+    /// Members that the engine has called lost.
+    lost: MemberSet,
     /// What is being judged, for people.
     now: String,
     /// How often what comes back is crashed as well.
@@ -131,6 +137,9 @@ fn crash_everywhere(scenario: &Scenario, depth: Depth, orders: u64, tally: &mut 
         device.durable = Some(record);
         device.cache = Some(Cache::over(device));
     }
+    if let Some((member, commands)) = scenario.gone {
+        devices[usize::from(member)].rules.push(Rule::gone_after(commands));
+    }
     let served = scenario.change.size_meanwhile().memory_bytes().unwrap();
     for number in 0..if is_long() { 3 * orders } else { orders } {
         let order = match number {
@@ -148,6 +157,7 @@ fn crash_everywhere(scenario: &Scenario, depth: Depth, orders: u64, tally: &mut 
             answers: 0,
             signature: (Vec::new(), 0),
             seen: HashSet::new(),
+            lost: MemberSet::NONE,
             now: String::new(),
             again: 1,
         };
@@ -201,6 +211,7 @@ impl Run<'_, '_> {
         }
         self.signature = signature;
         self.tally.moments += 1;
+        self.lost = sim.host.lost();
         self.crash(&crash);
     }
 
@@ -248,12 +259,20 @@ impl Run<'_, '_> {
     /// parity; and the reshape goes on to its end.
     fn judge(&mut self, mut devices: Vec<RamDevice>, again: u32) {
         let found = assemble(&devices);
-        assert!(found.out.is_empty(), "a member is out that did not fail: {:?}", self.scenario);
+        let never = found.out.difference(self.lost);
+        assert!(never.is_empty(), "a member is out that did not fail: {:?}", self.scenario);
         self.now = format!("{}, {:?}", self.scenario.name, found.freshest);
-        let back = blueprint(self.scenario).as_recorded(&found.freshest);
+        let back = blueprint(self.scenario).as_recorded(&found.freshest).without(
+            found.out.intersection(MemberSet::first(found_places(self.scenario, &found.freshest))),
+        );
+        let dirty = found.freshest.consistency != Consistency::Clean;
+        if dirty && !back.absent().is_empty() {
+            // Not started without a resync, nor without somebody who insists.
+            return;
+        }
         let whole = self.read(&back, &devices, MemberSet::NONE);
         self.accept(&whole, "as it came back");
-        if found.freshest.consistency == Consistency::Clean {
+        if !dirty && back.absent().is_empty() {
             let places = u64::try_from(back.seats.len()).unwrap();
             let lost = u8::try_from(self.random.next() % places).unwrap();
             let lost = MemberSet::only(MemberIndex(lost));
@@ -329,6 +348,29 @@ impl Run<'_, '_> {
             assert!(now[..was.len()] == *was, "it changed, {}: {:?}", self.now, self.scenario);
         }
     }
+}
+
+/// Places of the shape that a record leaves.
+fn found_places(scenario: &Scenario, record: &Record) -> u8 {
+    match record.shaping {
+        Shaping::Fixed | Shaping::Underway { .. } => scenario.change.members_max(),
+        Shaping::Done => scenario.change.after().members(),
+    }
+}
+
+#[test]
+fn a_member_is_lost_during_a_reshape_and_then_everything_stops() {
+    let mut tally = Tally::default();
+    let mut random = Random::new(4711);
+    for scenario in scenarios() {
+        for member in 0..scenario.change.members_max() {
+            let gone = Some((member, random.below(60)));
+            let scenario = Scenario { gone, ..scenario.clone() };
+            let depth = Depth { all_up_to: 2, subsets: 3, torn: 0 };
+            crash_everywhere(&scenario, depth, 1, &mut tally);
+        }
+    }
+    tally.report("reshape with a loss", 10_000);
 }
 
 #[test]
