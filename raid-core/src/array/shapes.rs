@@ -4,11 +4,11 @@ use super::{Array, Fate, RowLog, Seat, Setup, SetupError};
 use crate::geometry::Geometry;
 use crate::limits::MEMBERS_MAX;
 use crate::members::MemberSet;
-use crate::metadata::Shaping;
+use crate::metadata::{Consistency, Shaping};
 use crate::rectangle::{InShape, Rectangle};
 use crate::request::{Cursor, Request, cut};
 use crate::reshape::{Change, Progress, Side};
-use crate::units::{DeviceSector, Lba, MemberIndex, Sectors};
+use crate::units::{DeviceSector, Generation, Lba, MemberIndex, Sectors};
 
 /// A reshape that an array is to be started with: one that is on record, or one to be begun.
 #[derive(Clone, Copy, Debug)]
@@ -222,6 +222,23 @@ impl Array<'_> {
     /// The two shapes, while there are two, to look at.
     pub(crate) const fn both(&self) -> Option<&Two> {
         self.two.as_ref()
+    }
+
+    /// All that the old shape held is in the new one. The generation that says so.
+    pub(crate) fn end_reshape(&mut self) -> Generation {
+        if let Some(two) = &mut self.two {
+            two.phase = Phase::Ending;
+            let change = two.progress.change();
+            let walk = change.walk();
+            if walk < change.after().size() {
+                // Copies behind the end of the walk hold anything.
+                self.vouched = Consistency::InSyncTo(match self.vouched {
+                    Consistency::Clean => walk,
+                    Consistency::InSyncTo(mark) => mark.min(walk),
+                });
+            }
+        }
+        self.writer.want()
     }
 
     /// That all is in the new shape is on record: the old one is gone.

@@ -60,6 +60,37 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Takes a reshape back that has moved nothing yet: the array has its old shape alone. That is put
+    /// on record in `poll`; a flush that is begun from now on waits for it.
+    ///
+    /// # Errors
+    /// Why it is not taken back; nothing has happened.
+    pub fn cancel_reshape(&mut self) -> Result<(), ReshapeRefusal> {
+        match (self.running, &self.pass) {
+            (Running::Quiescing | Running::Quiesced, _) => return Err(ReshapeRefusal::Quiesced),
+            (Running::Serving, Pass::Reshape(Reshaping::Rest(_))) => {}
+            (Running::Serving, Pass::Idle) => return Err(ReshapeRefusal::NothingToDo),
+            (Running::Serving, _) => return Err(ReshapeRefusal::Running),
+        }
+        match (self.array.fate(), self.array.access()) {
+            (Fate::Failed, _) => return Err(ReshapeRefusal::ArrayFailed),
+            (Fate::Serving, Access::ReadOnly) => return Err(ReshapeRefusal::ReadOnly),
+            (Fate::Serving, Access::ReadWrite) => {}
+        }
+        let Some(two) = self.array.two() else { return Err(ReshapeRefusal::NothingToDo) };
+        if two.progress.safe().lba() != two.progress.change().start() {
+            return Err(ReshapeRefusal::Moved);
+        }
+        match two.phase {
+            Phase::NotBegun => {}
+            Phase::Begun | Phase::Publishing | Phase::Ending => {
+                two.phase = Phase::NotBegun;
+                self.array.writer.want();
+            }
+        }
+        Ok(())
+    }
+
     fn errand(&self, on_loss: OnLoss) -> Errand {
         Errand { on_loss, absent: self.array.absent(), wish: None }
     }
@@ -178,10 +209,7 @@ impl Engine<'_> {
             }
             Step::Publish => self.publish(errand),
             Step::Finished => {
-                if let Some(two) = self.array.two() {
-                    two.phase = Phase::Ending;
-                }
-                let until = self.array.writer.want();
+                let until = self.array.end_reshape();
                 self.pass = Pass::Reshape(Reshaping::Finish(Finish { until }));
                 Stepped::Moved
             }

@@ -128,6 +128,8 @@ pub enum ReshapeRefusal {
         /// How much a backup must have room for.
         backup: Sectors,
     },
+    /// Some of the array has been moved: the reshape can go on, but not be taken back.
+    Moved,
     /// A command that was abandoned may still touch the window.
     Hung,
     /// The engine is brought to rest.
@@ -154,6 +156,7 @@ impl core::fmt::Display for ReshapeRefusal {
                     shift.0, backup.0
                 );
             }
+            Self::Moved => "some of the array is in its new shape already",
             Self::Hung => "a command that hangs may still touch the window",
             Self::Quiesced => "the array is stopped or being stopped",
         })

@@ -1,6 +1,6 @@
 //! Members that fail while an array is being reshaped.
 
-use raid_core::engine::{Fate, OnLoss, ReshapeEnd, ReshapeHalt, ReshapeStop};
+use raid_core::engine::{Fate, OnLoss, ReshapeEnd, ReshapeHalt, ReshapeRefusal, ReshapeStop};
 use raid_core::host::{Answer, Fault};
 use raid_core::members::MemberSet;
 use raid_core::request::Stability;
@@ -158,6 +158,45 @@ fn what_cannot_be_read_stops_a_reshape_and_is_not_moved() {
         // The block, and the one on the missing member in its row, unless one of them is parity.
         assert!((1..=2).contains(&wrong), "{wrong} blocks are lost, {at:?}");
     }
+}
+
+/// Any one command hangs and is abandoned: the window that it may still touch is left alone, and when
+/// the command is dead the reshape goes on.
+#[test]
+fn any_one_command_of_a_reshape_may_hang() {
+    let mut halted = 0;
+    for (change, seed) in changes().into_iter().zip(1..) {
+        let blueprint = Blueprint { background: 3, ..to_be(change, 1) };
+        let before = content(change.before(), seed);
+        let served = change.size_meanwhile().memory_bytes().unwrap();
+        for number in (0..240).step_by(3) {
+            let mut lent = Lent::to(&blueprint);
+            let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&before));
+            sim.order = Order::Random(Random::new(seed));
+            sim.host.hangs = vec![number];
+            let (_, end) = sim.reshape(OnLoss::GoOn);
+            match end {
+                ReshapeEnd::Finished => {}
+                ReshapeEnd::Halted(halt) => {
+                    assert_eq!(halt, ReshapeHalt::Stopped(ReshapeStop::Hung));
+                    let refused = sim.engine.start_reshape(OnLoss::GoOn);
+                    assert_eq!(refused, Err(ReshapeRefusal::Hung), "it may still touch the window");
+                    halted += 1;
+                    // Nothing waits for it meanwhile.
+                    let wish = Wish::Read { at: 0, sectors: 64, stability: Stability::Stable };
+                    assert_eq!(sim.request(wish).result, Ok(Answer::Done));
+                    sim.die_all();
+                    assert_eq!(sim.reshape(OnLoss::GoOn).1, ReshapeEnd::Finished);
+                }
+            }
+            sim.die_all();
+            let record = sim.host.last_record().expect("something is on record");
+            let after = blueprint.clone().as_recorded(&record);
+            let now = read(&after, &sim.host.devices, MemberSet::NONE);
+            assert!(now[..served] == before[..served], "other content after {number}");
+        }
+    }
+    assert!(halted > 20, "{halted} halts");
 }
 
 /// A flush or a record fails on one member: the position never gets ahead of what is durable, and the

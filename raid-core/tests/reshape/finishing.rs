@@ -1,12 +1,14 @@
 //! Reshapes that nothing disturbs, from every shape to every other.
 
-use raid_core::engine::{OnLoss, ReshapeEnd};
+use raid_core::engine::{OnLoss, PassEnd, PassKind, ReshapeEnd};
 use raid_core::geometry::{Layout, Raid5Layout, Raid6Layout, Raid10Layout, Spread};
+use raid_core::host::Answer;
 use raid_core::members::MemberSet;
+use raid_core::metadata::Consistency;
 use raid_core::reshape::Change;
-use raid_core::units::MemberIndex;
+use raid_core::units::{MemberIndex, Sectors};
 use raid_sim::reference;
-use raid_sim::sim::{Lent, Sim};
+use raid_sim::sim::{Lent, Sim, Wish};
 
 use crate::arrays::{RAID5, RAID6, content, geometry, read, shifted, sized, to_be};
 
@@ -24,11 +26,23 @@ fn finishes(change: Change, units: u64, missing: MemberSet) {
     assert_eq!(report.position, change.end());
     assert_eq!(sim.engine.size(), change.after().size());
     let record = sim.host.last_record().expect("something was recorded");
+    let walk = change.walk().memory_bytes().expect("fits into memory");
+    let after_size = change.after().size().memory_bytes().expect("fits into memory");
+    if walk < after_size {
+        assert_eq!(record.consistency, Consistency::InSyncTo(change.walk()), "the rest is not");
+        if missing.is_empty() {
+            let (_, end) = sim.pass(PassKind::Resync);
+            assert_eq!(end, PassEnd::Finished);
+            let sectors = change.after().size().0;
+            let check = sim.request(Wish::Check { at: 0, sectors });
+            let mismatched_sectors = Sectors(0);
+            assert_eq!(check.result, Ok(Answer::Checked { mismatched_sectors }));
+        }
+    }
     let after = blueprint.as_recorded(&record);
     let left = before.len().min(after.size());
     let mut expected = before[..left].to_vec();
     expected.resize(after.size(), 0);
-    let walk = change.walk().memory_bytes().expect("fits into memory");
     let now = read(&after, &sim.host.devices, MemberSet::NONE);
     assert!(now[..walk] == expected[..walk], "other content: {change:?}, {missing:?}");
     if missing.is_empty() && walk == after.size() {

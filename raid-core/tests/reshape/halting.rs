@@ -5,6 +5,7 @@ use raid_core::engine::{
 };
 use raid_core::host::{Command, Event};
 use raid_core::members::MemberSet;
+use raid_core::metadata::Shaping;
 use raid_core::reshape::{Change, Parking, Progress};
 use raid_sim::order::{Order, Random};
 use raid_sim::sim::{Lent, Sim, Turn};
@@ -190,6 +191,38 @@ fn a_read_across_the_position_of_a_frozen_reshape_is_answered() {
     session.settle(&mut sim);
     assert_eq!(session.done, 3);
     assert!(sim.tally.completions - frozen <= 2 * sectors / 8, "one command for each block");
+}
+
+/// Before anything was moved it can be taken back: the record says nothing of it any more.
+#[test]
+fn a_reshape_is_taken_back_until_something_was_moved() {
+    let change = shifted(geometry(RAID5, 4, 8), geometry(RAID5, 5, 8));
+    for turns in [0, 1, 3, 6, 10, 15, 25, 200] {
+        let blueprint = to_be(change, 1);
+        let before = content(change.before(), 3);
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&before));
+        sim.budget = 1;
+        let mut session = Session::new(&before, sim.engine.size().0, 1);
+        sim.engine.start_reshape(OnLoss::Stop).expect("it starts");
+        for _ in 0..turns {
+            session.turn(&mut sim);
+        }
+        assert_eq!(sim.engine.cancel_reshape(), Err(ReshapeRefusal::Running));
+        sim.engine.park_pass();
+        session.settle(&mut sim);
+        let position = sim.engine.reshape().expect("there is one").position;
+        if position != change.start() {
+            assert_eq!(sim.engine.cancel_reshape(), Err(ReshapeRefusal::Moved));
+            continue;
+        }
+        assert_eq!(sim.engine.cancel_reshape(), Ok(()));
+        session.settle(&mut sim);
+        let record = sim.host.last_record().expect("something was recorded");
+        assert_eq!(record.shaping, Shaping::Fixed);
+        // And it can be begun again.
+        assert_eq!(sim.reshape(OnLoss::Stop).1, ReshapeEnd::Finished);
+    }
 }
 
 #[test]

@@ -139,8 +139,10 @@ impl SimHost {
     }
 
     pub(super) fn has_hung(&self, member: MemberIndex) -> bool {
-        let device = self.seats[member.index()];
-        self.hung.iter().any(|hung| hung.command.command.device() == device)
+        // One that the array has no place for any more is asked for as well.
+        let device = self.seats.get(member.index()).copied().flatten();
+        let hangs = |hung: &Hung| hung.command.command.device() == device;
+        device.is_some() && self.hung.iter().any(hangs)
     }
 
     /// The memory of a request is held exactly as long as something that hangs may touch it.
