@@ -145,7 +145,7 @@ fn at_place(array: &Assembly) -> (DeviceIndex, Option<Sectors>) {
     match seat.state {
         MemberState::InSync => (seat.device, None),
         MemberState::Rebuilding { valid_to } => (seat.device, Some(valid_to)),
-        other => panic!("{other:?}"),
+        lost @ (MemberState::Failed | MemberState::Missing) => panic!("{lost:?}"),
     }
 }
 
