@@ -193,6 +193,31 @@ fn a_read_across_the_position_of_a_frozen_reshape_is_answered() {
     assert!(sim.tally.completions - frozen <= 2 * sectors / 8, "one command for each block");
 }
 
+/// A read that takes its time: the blocks that it reads where they lay are not overwritten before it
+/// has them.
+#[test]
+fn a_slow_read_has_its_blocks_before_anything_lands_on_them() {
+    for (change, seed) in changes().into_iter().zip(1..) {
+        let sectors = change.size_meanwhile().0;
+        for at in (0..sectors - 24).step_by(24) {
+            let blueprint = to_be(change, 2);
+            let before = content(change.before(), seed);
+            let mut lent = Lent::to(&blueprint);
+            let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&before));
+            // What was submitted first ends last.
+            sim.order = Order::Lifo;
+            let mut session = Session::new(&before, sim.engine.size().0, seed);
+            session.read(&mut sim, at, 24);
+            // Its commands are in flight before the reshape begins.
+            sim.engine.poll(&mut sim.host, 1000);
+            sim.engine.start_reshape(OnLoss::Stop).expect("it starts");
+            session.settle(&mut sim);
+            assert_eq!(session.done, 1);
+            assert_eq!(sim.reshape_ended().expect("it ended").1, ReshapeEnd::Finished);
+        }
+    }
+}
+
 /// Before anything was moved it can be taken back: the record says nothing of it any more.
 #[test]
 fn a_reshape_is_taken_back_until_something_was_moved() {
