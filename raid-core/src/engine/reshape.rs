@@ -286,6 +286,9 @@ impl Engine<'_> {
         if let Some(halt) = crew.failed {
             return self.end_crew(&crew, halt, host);
         }
+        if crew.pieces > 0 && self.slots.is_background_full() {
+            return Stepped::Nothing;
+        }
         let Some(two) = self.array.both() else { return Stepped::Nothing };
         let part = Gather::part(two.progress.change(), &crew.load);
         match part.and_then(|part| self.next_piece(InShape::Old, part, cursor)) {
@@ -310,6 +313,9 @@ impl Engine<'_> {
         let Scatter { crew, stroke, cursor } = scatter;
         if let Some(halt) = crew.failed {
             return self.end_crew(&crew, halt, host);
+        }
+        if crew.pieces > 0 && self.slots.is_background_full() {
+            return Stepped::Nothing;
         }
         let Some(two) = self.array.both() else { return Stepped::Nothing };
         let part = stroke.part(two.progress.change(), &crew.load);

@@ -111,6 +111,11 @@ impl<'m> Slots<'m> {
         self.storage.get_mut(index.index())
     }
 
+    /// Whether no slot for background work is free.
+    pub(super) const fn is_background_full(&self) -> bool {
+        self.free_background.first.is_none()
+    }
+
     /// How many slots are for background work.
     pub(super) const fn background(&self) -> u16 {
         self.background
