@@ -1,14 +1,15 @@
 //! Reshapes that are parked, quiesced, or started again, with requests going on.
 
 use raid_core::engine::{
-    Activity, OnLoss, PassKind, PassRefusal, ReshapeEnd, ReshapeHalt, ReshapeRefusal,
+    Access, Activity, OnLoss, PassKind, PassRefusal, ReshapeEnd, ReshapeHalt, ReshapeRefusal,
 };
 use raid_core::host::{Command, Event};
-use raid_core::members::MemberSet;
-use raid_core::metadata::Shaping;
+use raid_core::members::{MemberSet, MemberState};
+use raid_core::metadata::{Consistency, Shaping};
 use raid_core::reshape::{Change, Parking, Progress};
+use raid_core::units::{MemberIndex, Sectors};
 use raid_sim::order::{Order, Random};
-use raid_sim::sim::{Lent, Sim, Turn};
+use raid_sim::sim::{Blueprint, Lent, Sim, Turn};
 
 use crate::arrays::{RAID5, RAID6, content, geometry, read, shifted, to_be};
 use crate::session::Session;
@@ -247,6 +248,38 @@ fn a_reshape_is_taken_back_until_something_was_moved() {
         assert_eq!(record.shaping, Shaping::Fixed);
         // And it can be begun again.
         assert_eq!(sim.reshape(OnLoss::Stop).1, ReshapeEnd::Finished);
+    }
+}
+
+/// A grow was started with two of five members there. Here it is refused, like every start on an array
+/// that is not whole enough, and no device has changed.
+#[test]
+fn a_reshape_that_may_not_start_changes_nothing() {
+    let change = shifted(geometry(RAID5, 4, 8), geometry(RAID5, 6, 8));
+    let whole = to_be(change, 1);
+    let before = content(change.before(), 3);
+    let places = |places: &[u8]| places.iter().map(|place| MemberIndex(*place)).collect();
+    let mut rebuilding = whole.clone();
+    let seat = rebuilding.seats[1].as_mut().expect("a member");
+    seat.state = MemberState::Rebuilding { valid_to: Sectors(8) };
+    let dirty = Blueprint { consistency: Consistency::InSyncTo(Sectors(0)), ..whole.clone() };
+    let read_only = Blueprint { access: Access::ReadOnly, ..whole.clone() };
+    let slotless = Blueprint { background: 0, ..whole.clone() };
+    for (blueprint, refusal) in [
+        // Both newcomers: the old shape is whole, the new one could not be written.
+        (whole.clone().without(places(&[4, 5])), ReshapeRefusal::TooFewMembers),
+        (whole.clone().without(places(&[0, 5])), ReshapeRefusal::TooFewMembers),
+        (whole.without(places(&[0, 1, 2])), ReshapeRefusal::ArrayFailed),
+        (rebuilding, ReshapeRefusal::Rebuilding),
+        (dirty, ReshapeRefusal::NotInSync),
+        (read_only, ReshapeRefusal::ReadOnly),
+        (slotless, ReshapeRefusal::NoSlots),
+    ] {
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&before));
+        assert_eq!(sim.engine.start_reshape(OnLoss::GoOn), Err(refusal));
+        sim.run();
+        assert_eq!(sim.host.commands().count(), 0, "{refusal:?}");
     }
 }
 
