@@ -4,6 +4,7 @@ pub(crate) mod bitmap;
 pub(crate) mod newcomers;
 mod partial_parity;
 mod refusal;
+pub(crate) mod reshaping;
 
 use crate::bad_blocks;
 use crate::cli::Absence;
@@ -29,9 +30,9 @@ use raid_core::md::{
 };
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::{Consistency, Record, Replacement, Shaping};
-use raid_core::reshape::Progress;
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
+use reshaping::{Moving, Reshaping};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -49,13 +50,6 @@ pub(crate) struct Assembled {
 pub(crate) enum Opened {
     AtRest(Box<Assembled>),
     Reshaping(Box<Reshaping>),
-}
-
-/// An array whose reshape is half done.
-#[derive(Debug)]
-pub(crate) struct Reshaping {
-    pub(crate) assembled: Assembled,
-    pub(crate) progress: Progress,
 }
 
 impl Opened {
@@ -77,21 +71,21 @@ impl Opened {
                 device_size: image.size(),
             })
             .collect();
-        let (assembly, progress) = match assemble(&candidates) {
-            Ok(assembly) => (assembly, None),
+        match assemble(&candidates) {
+            Ok(assembly) => {
+                countable(&assembly.geometry)?;
+                Ok(Self::AtRest(Box::new(Assembled { images, superblocks, assembly })))
+            }
             Err(AssemblyError::ReshapeActive { .. }) => {
                 let half_done = assemble_reshape(&candidates);
                 let half_done = half_done.map_err(|error| refusal::half_done(&error, paths))?;
-                (half_done.assembly, Some(half_done.progress))
+                countable(half_done.progress.change().before())?;
+                let assembly = half_done.assembly.clone();
+                let assembled = Assembled { images, superblocks, assembly };
+                Ok(Self::Reshaping(Box::new(Reshaping::new(assembled, &half_done))))
             }
-            Err(error) => return Err(refusal::assembly(&error, paths)),
-        };
-        countable(&assembly.geometry)?;
-        let assembled = Assembled { images, superblocks, assembly };
-        Ok(match progress {
-            None => Self::AtRest(Box::new(assembled)),
-            Some(progress) => Self::Reshaping(Box::new(Reshaping { assembled, progress })),
-        })
+            Err(error) => Err(refusal::assembly(&error, paths)),
+        }
     }
 }
 
@@ -266,7 +260,7 @@ impl Assembled {
         let events = self.assembly.events;
         let failed = self.assembly.geometry.all_members().difference(self.listed());
         let is_behind = |known: &Superblock| known.events != events;
-        self.record(failed, is_behind)
+        self.record(failed, Shaping::Fixed, is_behind)
     }
 
     /// Puts it on record that parity agrees, on all members: the logs said how to see to that. Who is absent did not
@@ -277,13 +271,14 @@ impl Assembled {
         }
         self.assembly.consistency = consistency;
         self.assembly.events = self.assembly.events.saturating_add(1);
-        self.record(self.absent(), |_| true)
+        self.record(self.absent(), Shaping::Fixed, |_| true)
     }
 
     /// Writes a record to members of whose superblocks this holds.
     fn record(
         &mut self,
         failed: MemberSet,
+        shaping: Shaping,
         whose: impl Fn(&Superblock) -> bool,
     ) -> Result<(), Error> {
         let Assembly { events, consistency, .. } = self.assembly;
@@ -327,7 +322,7 @@ impl Assembled {
                 rebuilt_to,
                 by_intent,
                 replacement,
-                shaping: Shaping::Fixed,
+                shaping,
             };
             for (member, seat) in pair.iter().copied().chain([(member, md_seat(known))]) {
                 if let Some(at) = at.get_mut(member.index()) {
@@ -427,6 +422,8 @@ pub(crate) struct Workshop<D> {
     /// Of an array that was made ready to be written.
     logs: Option<Logs>,
     log_memory: Vec<Option<MdLog>>,
+    /// Of an array that is being reshaped.
+    moving: Option<Moving>,
 }
 
 /// Whether copies are read from a device like from any other.
@@ -517,6 +514,7 @@ impl<D: BlockDevice> Workshop<D> {
             bad_blocks: Vec::new(),
             logs: None,
             log_memory: Vec::new(),
+            moving: None,
         }
     }
 
@@ -555,6 +553,11 @@ impl<D: BlockDevice> Workshop<D> {
             }
             None => keeper,
         };
+        let moving = self.moving.as_mut().map(Moving::engine).transpose()?;
+        let keeper = match &moving {
+            Some((_, reshape, _)) => keeper.with_reshape(*reshape),
+            None => keeper,
+        };
         let parts = Parts {
             devices: &mut self.devices,
             keeper,
@@ -571,7 +574,13 @@ impl<D: BlockDevice> Workshop<D> {
             bad_blocks: &mut self.bad_blocks,
             ..Memory::new(&mut self.slots, &mut self.requests)
         };
-        Ok((Array::new(&setup, memory, parts)?, events))
+        let array = match moving {
+            None => Array::new(&setup, memory, parts)?,
+            Some((reshape, _, window)) => {
+                Array::reshaping(&setup, &reshape, memory, parts, window)?
+            }
+        };
+        Ok((array, events))
     }
 }
 
@@ -596,6 +605,7 @@ impl<D: BlockDevice> Workshop<D> {
             bad_blocks: self.bad_blocks,
             logs: self.logs,
             log_memory: self.log_memory,
+            moving: self.moving,
         }
     }
 

@@ -10,6 +10,7 @@ mod readd;
 mod rebuild;
 mod repair;
 mod replace;
+mod reshape;
 mod resume;
 mod resync;
 mod status;

@@ -1,6 +1,6 @@
 //! Arrays whose reshape is half done.
 
-use crate::array::{find, reshapes};
+use crate::array::{find, for_each, md5, reshapes};
 use crate::tool::run;
 use serde_json::{Value, json};
 
@@ -65,5 +65,72 @@ fn people_are_told_as_well() {
     let text = String::from_utf8(examine.stdout).unwrap();
     for part in ["reshape      forward, at array sector 9984", "data moves by -256 sectors"] {
         assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn a_half_done_reshape_is_read_whoever_is_lost() {
+    for_each(&reshapes(), |fixture| {
+        let array = fixture.unpack();
+        for lost in fixture.losses() {
+            let read = run(&["read"], &array.without(&lost)).succeeds();
+            assert_eq!(md5(&read.stdout), fixture.md5, "{} without {lost:?}", fixture.name);
+        }
+        let part = run(&["read", "--offset", "393000", "--length", "5000"], &array.images);
+        assert_eq!(part.succeeds().stdout.len(), 5000);
+        let size = fixture.size.to_string();
+        run(&["read", "--offset", &size, "--length", "1"], &array.images).says_no(2..=2);
+    });
+}
+
+#[test]
+fn a_reshape_that_linux_began_is_resumed_stopped_resumed_and_finished() {
+    for name in ["grow-r5-3to4", "grow-r6-4to6", "chunk-r5-16to32"] {
+        let fixture = find(reshapes(), name);
+        let array = fixture.unpack();
+        let mut stops = 0;
+        for _ in 0..20 {
+            let resumed = run(&["resume", "--stop-after", "512K"], &array.images).succeeds();
+            let read = run(&["read", "--length", &fixture.size.to_string()], &array.images);
+            assert_eq!(md5(&read.succeeds().stdout), fixture.md5, "{name} after {stops} stops");
+            if resumed.stdout == b"the reshape is finished\n" {
+                break;
+            }
+            let text = String::from_utf8(resumed.stdout).unwrap();
+            assert!(text.starts_with("the reshape stopped at byte "), "{text}");
+            stops += 1;
+        }
+        assert!(stops > 0 || name == "chunk-r5-16to32", "{name}");
+        let status = run(&["status", "--json"], &array.images).succeeds().json();
+        assert_eq!((&status["reshape"], &status["state"]), (&Value::Null, &json!("clean")));
+        let check = run(&["check"], &array.images).succeeds();
+        assert_eq!(check.stdout, b"mismatch_sectors: 0\n", "{name}");
+    }
+}
+
+#[test]
+fn a_reshape_is_resumed_without_a_member_only_if_that_is_wished() {
+    let fixture = find(reshapes(), "grow-r5-3to4");
+    let array = fixture.unpack();
+    let images = array.without(&[1]);
+    let refused = run(&["resume"], &images).says_no(3..=3);
+    assert!(refused.stderr.contains("without member 1"), "{}", refused.stderr);
+    run(&["resume", "--degraded"], &images).succeeds();
+    let read = run(&["read", "--length", &fixture.size.to_string()], &images).succeeds();
+    assert_eq!(md5(&read.stdout), fixture.md5);
+    let status = run(&["status", "--json"], &images).succeeds().json();
+    assert_eq!(status["members"][1]["state"], "missing");
+}
+
+#[test]
+fn a_shrink_without_a_shift_is_refused_before_its_critical_section() {
+    let fixture = find(reshapes(), "shrink-r6-5to4");
+    let array = fixture.unpack();
+    for _ in 0..2 {
+        let refused = run(&["resume"], &array.images).says_no(3..=3);
+        assert!(refused.stderr.contains("a backup of 192 sectors"), "{}", refused.stderr);
+        let read = run(&["read"], &array.images).warns(1);
+        assert_eq!(md5(&read.stdout), fixture.md5);
+        run(&["write"], &array.images).says_no(3..=3);
     }
 }

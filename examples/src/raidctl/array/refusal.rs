@@ -40,7 +40,10 @@ pub(super) fn half_done(error: &HalfDoneError, paths: &[PathBuf]) -> Error {
 
 /// A command that is for arrays at rest.
 pub(super) fn reshaping(progress: &Progress) -> Error {
-    Error::Refused(format!("a reshape is on record, at array sector {}", progress.safe().lba().0))
+    Error::Refused(format!(
+        "a reshape is on record, at array sector {}; 'raidctl resume' goes on with it",
+        progress.safe().lba().0
+    ))
 }
 
 fn describe(error: &AssemblyError, paths: &[PathBuf]) -> String {
@@ -109,14 +112,14 @@ pub(super) fn setup(error: SetupError) -> Error {
             "the array was not stopped cleanly and lacks a member: its blocks may come out wrong; name the member, \
              or insist with --force-dirty-degraded",
         )),
-        SetupError::Limits(_) | SetupError::DataOffset { .. } | SetupError::Intent { .. } => {
-            Error::Refused(error.to_string())
-        }
+        SetupError::Limits(_)
+        | SetupError::DataOffset { .. }
+        | SetupError::Intent { .. }
+        | SetupError::Reshaping => Error::Refused(error.to_string()),
         SetupError::Seats { .. }
         | SetupError::Lane(_)
         | SetupError::DeviceTwice(_)
         | SetupError::Log
-        | SetupError::Reshaping
         | SetupError::Reshape { .. }
         | SetupError::ReshapePosition(_)
         | SetupError::Memory => Error::Engine(error.to_string()),
@@ -157,9 +160,13 @@ pub(super) fn too_few(assembled: &Assembled) -> Error {
 }
 
 pub(super) fn unnamed(assembled: &Assembled) -> Error {
+    unnamed_places(assembled, assembled.unnamed())
+}
+
+pub(super) fn unnamed_places(assembled: &Assembled, places: MemberSet) -> Error {
     let mut text = format!(
         "a write would go on without {}, which the array counts on; name all members, or insist with --degraded",
-        list(assembled.unnamed())
+        list(places)
     );
     for line in assembled.left_out() {
         text.push_str("; ");

@@ -1,6 +1,6 @@
 //! `read`: the array's content to standard output.
 
-use crate::array::{Assembled, Names};
+use crate::array::{Names, Opened};
 use crate::cli;
 use crate::exit::Error;
 use crate::images::{Purpose, none_is};
@@ -10,14 +10,21 @@ use core::ops::Range;
 use raid_core::engine::Access;
 
 pub(super) fn run(arguments: &cli::Read) -> Result<(), Error> {
-    let assembled = Assembled::open(&arguments.members.images, Purpose::Read)?;
-    let size = assembled.assembly.geometry.size().bytes().unwrap_or(u64::MAX);
+    let opened = Opened::open(&arguments.members.images, Purpose::Read)?;
+    let (assembled, size) = match &opened {
+        Opened::AtRest(assembled) => (&**assembled, assembled.assembly.geometry.size()),
+        Opened::Reshaping(reshaping) => (&reshaping.assembled, reshaping.size()),
+    };
+    let size = size.bytes().unwrap_or(u64::MAX);
     let range = range(arguments.offset, arguments.length, size)?;
     let mut output = unbuffered(std::io::stdout()).map_err(Error::Output)?;
     none_is(&assembled.images, &output, "standard output")?;
-    let names = Names::of(&assembled);
+    let names = Names::of(assembled);
     let dirty = arguments.force.dirty;
-    let mut workshop = assembled.into_readable(dirty)?;
+    let mut workshop = match opened {
+        Opened::AtRest(assembled) => assembled.into_readable(dirty)?,
+        Opened::Reshaping(reshaping) => reshaping.into_readable()?,
+    };
     let (mut array, events) = workshop.start(Access::ReadOnly, dirty)?;
 
     let mut progress = Progress::new("read", range.end.saturating_sub(range.start));

@@ -1,16 +1,21 @@
-//! `resume`: goes on with a rebuild or a replacement that was interrupted.
+//! `resume`: goes on with a reshape, a rebuild or a replacement that was interrupted.
 
 use super::rebuild::{self, Rebuilt};
-use super::{print, replace};
+use super::{print, replace, reshape};
 use crate::array::newcomers::named;
-use crate::array::{Assembled, Names, say_events};
+use crate::array::{Assembled, Names, Opened, say_events};
 use crate::cli;
 use crate::exit::Error;
 use crate::images::Purpose;
 use raid_core::engine::Access;
 
 pub(super) fn run(arguments: &cli::Resume) -> Result<(), Error> {
-    let rebuilt = resume(arguments)?;
+    let rebuilt = match Opened::open(&arguments.members.images, Purpose::Write)? {
+        Opened::AtRest(assembled) => resume_rebuild(*assembled, arguments)?,
+        Opened::Reshaping(reshaping) => {
+            return print(&reshape::resume(*reshaping, arguments.insist, arguments.stop)?);
+        }
+    };
     if let Some(rebuilt) = &rebuilt {
         rebuilt.say()?;
         if let Rebuilt::Part(_) = rebuilt {
@@ -25,10 +30,13 @@ pub(super) fn run(arguments: &cli::Resume) -> Result<(), Error> {
     }
 }
 
-/// Goes on, if there is anything to go on with.
+/// Goes on with a rebuild, if there is one to go on with.
 pub(super) fn resume(arguments: &cli::Resume) -> Result<Option<Rebuilt>, Error> {
+    resume_rebuild(Assembled::open(&arguments.members.images, Purpose::Write)?, arguments)
+}
+
+fn resume_rebuild(assembled: Assembled, arguments: &cli::Resume) -> Result<Option<Rebuilt>, Error> {
     let cli::Insistence { degraded, force } = arguments.insist;
-    let assembled = Assembled::open(&arguments.members.images, Purpose::Write)?;
     let assembly = &assembled.assembly;
     let rebuilding = assembly.present().difference(assembly.in_sync());
     if rebuilding.is_empty() {

@@ -1,7 +1,8 @@
 //! `status`: the array that the images make.
 
 use crate::array::bitmap::Bitmap;
-use crate::array::{Assembled, Opened, Reshaping, place_of};
+use crate::array::reshaping::Reshaping;
+use crate::array::{Assembled, Opened, place_of};
 use crate::cli;
 use crate::exit::{Error, warn};
 use crate::images::Purpose;
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &cli::Status) -> Result<(), Error> {
 
 /// An array whose reshape is half done. It has members enough for both shapes, or it would make no array.
 fn half_done(reshaping: &Reshaping) -> Status {
-    let Reshaping { assembled, progress } = reshaping;
+    let Reshaping { assembled, progress, .. } = reshaping;
     let assembly = &assembled.assembly;
     let members = members(assembled);
     let whole = members.iter().all(|member| match member.state {
