@@ -12,6 +12,7 @@
 
 mod reshape_fixtures;
 
+use proptest::prelude::*;
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::md::{
     AssemblyError, BeginError, Candidate, HalfDoneError, LeftOutReason, ReshapeError, Superblock,
@@ -22,6 +23,7 @@ use raid_core::reshape::{
 };
 use raid_core::units::{DeviceIndex, DeviceSector, Lba, MemberIndex, Sectors};
 use reshape_fixtures::{Golden, all, block};
+use std::sync::LazyLock;
 
 fn golden(name: &str) -> Golden {
     all().into_iter().find(|golden| golden.name == name).unwrap()
@@ -233,12 +235,16 @@ fn assembled(superblocks: &[Superblock]) -> Geometry {
 }
 
 fn walked(superblocks: &[Superblock]) -> Progress {
+    try_to_walk(superblocks).unwrap()
+}
+
+fn try_to_walk(superblocks: &[Superblock]) -> Result<Progress, HalfDoneError> {
     let device_size = Sectors(4096);
     let candidates: Vec<Candidate<'_>> = (0..=u8::MAX)
         .zip(superblocks)
         .map(|(n, superblock)| Candidate { superblock, device: DeviceIndex(n), device_size })
         .collect();
-    assemble_reshape(&candidates).unwrap().progress
+    assemble_reshape(&candidates).map(|half_done| half_done.progress)
 }
 
 fn geometry(members: u8, chunk: u64) -> Geometry {
@@ -365,4 +371,49 @@ fn the_shrink_that_linux_left_needs_a_backup_at_its_end_and_parks_before() {
     assert!(progress.safe().lba() <= Lba(192), "{:?}", progress.safe());
     let backup = Some(Sectors(192));
     assert!(matches!(progress.next(&Means { backup, ..means }), Step::Backup(_)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever superblocks say of a reshape, it is refused, or a walk that answers every question.
+    #[test]
+    fn no_reshape_on_record_makes_the_walk_panic(
+        which in 0_usize..4,
+        fields in proptest::collection::vec((0_usize..8, any::<u64>()), 1..4),
+        small in any::<bool>(),
+        at in any::<u64>(),
+    ) {
+        static FOUND: LazyLock<Vec<Vec<Superblock>>> =
+            LazyLock::new(|| all().into_iter().map(|golden| golden.superblocks).collect());
+        let mut superblocks = FOUND[which].clone();
+        for sb in &mut superblocks {
+            for (field, value) in &fields {
+                let value = if small { value % 4096 } else { *value };
+                let [a, b, c, d, ..] = value.to_le_bytes();
+                let word = u32::from_le_bytes([a, b, c, d]);
+                match field {
+                    0 => reshape_of(sb).position = Lba(value),
+                    1 => reshape_of(sb).delta_members = word.cast_signed(),
+                    2 => reshape_of(sb).layout = word,
+                    3 => reshape_of(sb).chunk_sectors = word,
+                    4 => reshape_of(sb).new_offset = Some(word.cast_signed()),
+                    5 => sb.member_size = Sectors(value),
+                    6 => sb.members = word,
+                    _ => sb.data_size = Sectors(value),
+                }
+            }
+        }
+        if let Ok(progress) = try_to_walk(&superblocks) {
+            let backup = Some(Sectors(at));
+            let means = Means { load: Sectors(at), window: Sectors(at), backup };
+            let moved = match progress.next(&means) {
+                Step::Relocate(load) | Step::Backup(load) => progress.extended(&load),
+                Step::Publish | Step::Critical { .. } | Step::Finished => Some(progress),
+            };
+            let moved = moved.expect("a piece of this walk");
+            prop_assert!(moved.route(Lba(at), Sectors(u64::MAX)).sectors > Sectors::ZERO);
+            let _ = (moved.parking(), moved.doubtful(), moved.reverted(), moved.done());
+        }
+    }
 }
