@@ -7,6 +7,7 @@ use raid_core::units::{Lba, Sectors};
 use super::{CallerMemory, Kind, Parity, Rejections, Run, Seen, Stopping, Strain, Waiting};
 use crate::agreement;
 use crate::content::{Outcome, Version};
+use crate::host::Writing;
 
 impl Run<'_> {
     /// Takes note in every request alive of whether what is hurt now can be borne.
@@ -126,12 +127,18 @@ impl Run<'_> {
                 assert!(!self.host.injured.is_empty(), "every block can be read");
             }
             Err(failure @ (Failure::Unrecoverable { .. } | Failure::ArrayFailed)) => assert!(
-                waiting.strain == Strain::Beyond,
+                waiting.strain == Strain::Beyond || self.may_be_rejected_by_all(failure),
                 "{failure:?} at {:?} with {:?} hurt",
                 waiting.at,
                 self.host.hurt(),
             ),
         }
+    }
+
+    /// All members may have rejected metadata: then the array takes no more writes.
+    fn may_be_rejected_by_all(&self, failure: Failure) -> bool {
+        let written = failure == Failure::ArrayFailed;
+        written && self.rejections == Rejections::Some && self.host.serving == Writing::Forbidden
     }
 
     fn remember(&mut self, waiting: &Waiting, before: Version, bytes: &[u8]) {
