@@ -230,6 +230,8 @@ impl Array<'_> {
         let place = self.seats.get_mut(by.index()).ok_or(SeatRefusal::NoSeat)?;
         let state = MemberState::Rebuilding { valid_to: mark };
         *place = Some(Seat { state, behind: super::Behind::Everything, ..seat });
+        // A place of a larger shape that the array had may have lacked its member.
+        self.absent.remove(by);
         self.everyone.insert(by);
         self.replacing = Replacing::Copying(member);
         Ok(self.writer.want())

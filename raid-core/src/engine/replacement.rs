@@ -27,6 +27,9 @@ impl Engine<'_> {
         member: MemberIndex,
         seat: Seat,
     ) -> Result<MemberIndex, SeatRefusal> {
+        if self.array.both().is_some() {
+            return Err(SeatRefusal::Reshaping);
+        }
         let by = self.array.replacement_seat();
         let hangs = |hung: &MemberIndex| *hung == by || self.array.device(*hung) == seat.device;
         if let Some(hung) = self.hung_members().into_iter().find(hangs) {
@@ -34,9 +37,6 @@ impl Engine<'_> {
         }
         if self.array.replacement().is_none() && self.is_leaving(by) {
             return Err(SeatRefusal::Leaving(member));
-        }
-        if self.array.both().is_some() {
-            return Err(SeatRefusal::Reshaping);
         }
         let untouched = self.array.writer.wanted() == Generation(0) && self.slots.used == 0;
         let trusted = if untouched { Trusted::UpToItsMark } else { Trusted::InNothing };

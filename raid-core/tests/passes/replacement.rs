@@ -479,3 +479,44 @@ fn commands_that_hang_cost_the_member_or_the_replacement_and_no_more() {
         }
     }
 }
+
+#[test]
+fn the_host_gives_up_a_replacement_or_the_member() {
+    let (layout, members) = arrays::layouts()[3];
+    let blueprint = arrays::blueprint(layout, members);
+    for turns in 0..60 {
+        for which in [1, members] {
+            let mut content = arrays::content(&blueprint, turns);
+            let devices = devices(&blueprint, &content, 1, 0);
+            let replacing = blueprint.clone().replacing(1, 0);
+            let mut lent = Lent::to(&replacing);
+            let mut sim = Sim::made(&replacing, &mut lent, devices);
+            sim.host.waits = Waits::ForItsOwn;
+            sim.order = Order::Random(Random::new(turns));
+            sim.engine.start_pass(PassKind::Replacement).unwrap();
+            let mut random = Random::new(turns);
+            for _ in 0..turns {
+                write_somewhere(&mut sim, &mut random, &mut content);
+                sim.turn();
+            }
+            if sim.engine.replacement().is_none() {
+                continue;
+            }
+            assert_eq!(sim.engine.fail_member(MemberIndex(which)), Ok(()));
+            sim.host.dismiss(MemberIndex(which));
+            write_somewhere(&mut sim, &mut random, &mut content);
+            sim.run();
+            let reason = if which == 1 { StopReason::OriginalLost } else { StopReason::TargetLost };
+            let stopped = PassEnd::Halted(Halt::Stopped(reason));
+            assert_eq!(sim.pass_ended().unwrap().1, stopped, "{turns}, {which}");
+            assert_eq!(sim.engine.replacement(), None);
+            assert!(read_all(&mut sim, &blueprint) == Ok(content.clone()), "{turns}, {which}");
+            if which == 1 {
+                assert_eq!(sim.pass(PassKind::Recovery).1, PassEnd::Finished);
+                assert_holds(&blueprint, &sim, 1, &content);
+            } else {
+                assert_eq!(sim.engine.member_state(MemberIndex(1)), MemberState::InSync);
+            }
+        }
+    }
+}

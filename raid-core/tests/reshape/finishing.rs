@@ -1,12 +1,12 @@
 //! Reshapes that nothing disturbs, from every shape to every other.
 
-use raid_core::engine::{OnLoss, PassEnd, PassKind, ReshapeEnd};
+use raid_core::engine::{OnLoss, PassEnd, PassKind, PassRefusal, ReshapeEnd, Seat, SeatRefusal};
 use raid_core::geometry::{Layout, Raid5Layout, Raid6Layout, Raid10Layout, Spread};
 use raid_core::host::Answer;
-use raid_core::members::MemberSet;
+use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
 use raid_core::reshape::Change;
-use raid_core::units::{MemberIndex, Sectors};
+use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_sim::reference;
 use raid_sim::sim::{Lent, Sim, Wish};
 
@@ -141,4 +141,37 @@ fn copies_are_moved_as_well() {
             finishes(change, 1, place(member));
         }
     }
+}
+
+/// 46038b30b308: a replacement was begun between two shapes, and the array could not be assembled.
+#[test]
+fn no_member_is_replaced_between_two_shapes() {
+    let change = shifted(geometry(RAID5, 4, 16), geometry(RAID5, 5, 16));
+    let blueprint = to_be(change, 1);
+    let mut devices = blueprint.devices(&content(change.before(), 1));
+    devices.push(devices[0].clone());
+    let mut lent = Lent::to(&blueprint);
+    let mut sim = Sim::made(&blueprint, &mut lent, devices);
+    let seat = Seat {
+        device: DeviceIndex(5),
+        state: MemberState::Rebuilding { valid_to: Sectors(0) },
+        ..blueprint.seats[0].expect("all are there")
+    };
+    let refused = |sim: &mut Sim<'_>| {
+        let refusal = sim.engine.add_replacement(MemberIndex(1), seat);
+        assert_eq!(refusal, Err(SeatRefusal::Reshaping));
+        assert_eq!(sim.engine.start_pass(PassKind::Replacement), Err(PassRefusal::Reshaping));
+    };
+    // Before it moves, on its way, and not any more at its end.
+    refused(&mut sim);
+    sim.engine.start_reshape(OnLoss::Stop).expect("it starts");
+    for _ in 0..30 {
+        let _ = sim.turn();
+    }
+    refused(&mut sim);
+    sim.run();
+    assert_eq!(sim.engine.add_replacement(MemberIndex(1), seat), Ok(MemberIndex(5)));
+    sim.host.seat(MemberIndex(5), seat.device);
+    let (_, end) = sim.pass(PassKind::Replacement);
+    assert_eq!(end, PassEnd::Finished);
 }
