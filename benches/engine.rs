@@ -59,7 +59,9 @@ impl Host for NullHost {
             | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
-            | Command::SealLog { .. } => &mut self.commands.others,
+            | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. } => &mut self.commands.others,
         };
         *counter = counter.wrapping_add(1);
         self.in_flight.push(token);

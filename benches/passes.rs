@@ -111,7 +111,9 @@ impl Host for RamHost<'_> {
             | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
-            | Command::SealLog { .. } => Completion::Done,
+            | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. } => Completion::Done,
             Command::Compute(job) => {
                 let (slot, length) = (job.slot().index(), bytes(job.sectors()));
                 let mut lanes: heapless::Vec<&mut [u8], { MEMBERS as usize }> = match self.lanes {

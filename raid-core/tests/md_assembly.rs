@@ -153,12 +153,40 @@ fn a_partial_parity_log_is_one_of_level_5() {
 }
 
 #[test]
+fn the_journal_of_an_array_is_found_whatever_the_order() {
+    let names = ["journal-0", "journal-1", "journal-2", "journal-3"];
+    let all = kernel_made(&names);
+    let assembly = make(&all).unwrap();
+    assert_eq!(assembly.write_log, WriteLog::Journal);
+    assert_eq!((assembly.journal, assembly.present().count()), (Some(DeviceIndex(3)), 3));
+    let turned = kernel_made(&["journal-3", "journal-1", "journal-0", "journal-2"]);
+    assert_eq!(make(&turned).unwrap().journal, Some(DeviceIndex(0)));
+    // Without it there is an array, which should have one.
+    let without = make(&kernel_made(&names[..3])).unwrap();
+    assert_eq!((without.journal, without.write_log), (None, WriteLog::Journal));
+
+    // One that missed two records is no journal any more.
+    let mut stale = all;
+    stale[3].events -= 2;
+    let assembly = make(&stale).unwrap();
+    assert_eq!(assembly.journal, None);
+    let reason = LeftOutReason::Stale { missed: 2 };
+    assert_eq!(assembly.left_out[..], [LeftOut { device: DeviceIndex(3), reason }]);
+
+    let mut mirrored = kernel_made(&names);
+    for superblock in &mut mirrored {
+        superblock.level = 1;
+    }
+    let error = make(&mirrored).unwrap_err();
+    assert_eq!((error, error.class()), (AssemblyError::Journal, FaultClass::Refused));
+}
+
+#[test]
 fn what_is_not_supported_is_refused_by_name() {
     let refused = |names: &[&str], error: AssemblyError| {
         assert_eq!(make(&kernel_made(names)).unwrap_err(), error);
         assert_eq!(error.class(), FaultClass::Refused, "{error}");
     };
-    refused(&["journal-0", "journal-1", "journal-2", "journal-3"], AssemblyError::Journal);
     let (first, second) = (DeviceIndex(0), DeviceIndex(1));
     refused(&["zones-0", "zones-1"], AssemblyError::Zones { first, second });
     refused(&["linear-0", "linear-1"], AssemblyError::UnsupportedLevel { level: -1 });

@@ -3,6 +3,7 @@
 use raid_core::engine::{Access, Behind, Dirty, ReadsFrom, RowLog, Seat};
 use raid_core::geometry::{Geometry, Layout, Shape};
 use raid_core::io_limits::IoLimits;
+use raid_core::md::journal::JournalHead;
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
 use raid_core::request::Stability;
@@ -12,7 +13,7 @@ use crate::device::RamDevice;
 use crate::intent::Intent;
 use crate::medium::{SECTOR, index};
 use crate::reshape::Reshaped;
-use crate::{log, reference};
+use crate::{journal, log, reference};
 
 /// An array to be simulated.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct Blueprint {
     pub log_generation: u64,
     /// The reshape that it is in, or is to be started with.
     pub reshape: Option<Reshaped>,
+    /// Where its journal goes on, if it has one.
+    pub journal_head: Option<JournalHead>,
 }
 
 /// Where the data areas of simulated members start.
@@ -88,6 +91,7 @@ impl Blueprint {
             log: RowLog::None,
             log_generation: 0,
             reshape: None,
+            journal_head: None,
         }
     }
 
@@ -98,11 +102,19 @@ impl Blueprint {
         self
     }
 
+    /// The same array with a journal of so many blocks, on a device behind those of the members.
+    #[must_use]
+    pub fn journaled(mut self, blocks: u64) -> Self {
+        self.log = journal::row_log(blocks, self.seats.len());
+        self.journal_head = Some(journal::first_head(blocks));
+        self
+    }
+
     /// Lanes in a slot.
     #[must_use]
     pub fn lanes(&self) -> usize {
         match self.log {
-            RowLog::None => self.seats.len(),
+            RowLog::None | RowLog::Journal(_) => self.seats.len(),
             RowLog::PartialParity { .. } => self.seats.len() + 1,
         }
     }
@@ -138,7 +150,10 @@ impl Blueprint {
     #[must_use]
     pub fn without(mut self, lost: MemberSet) -> Self {
         for member in lost {
-            self.seats[member.index()] = None;
+            // A journal has no seat.
+            if let Some(seat) = self.seats.get_mut(member.index()) {
+                *seat = None;
+            }
         }
         self
     }
@@ -188,6 +203,7 @@ impl Blueprint {
                 device.durable_intent.clone_from(&self.intent);
                 device
             })
+            .chain(journal::of_array(self).map(|journal| journal::device(journal.blocks())))
             .collect()
     }
 
@@ -207,8 +223,9 @@ impl Blueprint {
     #[must_use]
     pub fn areas<'d>(&self, devices: &'d [RamDevice], lost: MemberSet) -> Vec<Option<&'d [u8]>> {
         let length = index(self.member_sectors) * SECTOR;
+        // A journal's comes behind those of the members.
+        let devices = devices.iter().take(self.seats.len());
         devices
-            .iter()
             .zip(0..=u8::MAX)
             .map(|(device, member)| {
                 (!lost.contains(MemberIndex(member)))

@@ -107,6 +107,13 @@ impl Cache {
         self.writes.push(Unflushed { what, durability });
     }
 
+    /// A flush, from its start to its end.
+    pub fn flush(&mut self) {
+        const ALONE: u64 = u64::MAX;
+        self.begin_flush(ALONE);
+        self.end_flush(ALONE);
+    }
+
     /// A flush was submitted.
     pub(crate) fn begin_flush(&mut self, token: u64) {
         let written = u64::try_from(self.writes.len()).expect("fits into 64 bits");

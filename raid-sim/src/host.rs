@@ -25,7 +25,7 @@ pub use hung::{Hung, Wait};
 
 use core::ops::Range;
 
-use raid_core::engine::{Access, PassEnd, PassKind, ReshapeEnd};
+use raid_core::engine::{Access, PassEnd, PassKind, ReshapeEnd, RowLog};
 use raid_core::geometry::Geometry;
 use raid_core::host::{
     Answer, Buffer, Busy, Command, Completion, Durability, Event, Failure, Fault, Host, Loan,
@@ -40,6 +40,7 @@ use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
 
 use crate::device::RamDevice;
+use crate::journal::JournalHost;
 use crate::log::Logs;
 use crate::medium::{SECTOR, index};
 use crate::sim::Blueprint;
@@ -76,6 +77,7 @@ pub struct SimHost {
     /// Lanes in a slot.
     lanes_per_slot: usize,
     logs: Logs,
+    journal: JournalHost,
     kernels: Kernels,
     seats: Vec<Option<DeviceIndex>>,
     geometry: Geometry,
@@ -135,9 +137,10 @@ impl SimHost {
             refused_once: Vec::new(),
             lanes_per_slot,
             logs: Logs::of(blueprint),
+            journal: JournalHost::of(blueprint),
             kernels: Kernels::detect(),
             geometry: blueprint.geometry,
-            seats: blueprint.seats.iter().map(|seat| seat.map(|seat| seat.device)).collect(),
+            seats: seats_of(blueprint),
             limits,
             access: blueprint.access,
             lost: blueprint.absent(),
@@ -241,6 +244,8 @@ impl SimHost {
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
+                | Command::LogRow { .. }
+                | Command::RecordTail { .. }
                 | Command::Compute(_) => writing &= !bit,
             }
         }
@@ -318,6 +323,14 @@ impl SimHost {
             Command::RecordBad { device, at, sectors, state, .. } => {
                 self.devices[device.index()].list(at.0..at.0 + sectors.0, state)
             }
+            Command::LogRow { device, .. }
+            | Command::RecordTail { device, .. }
+            | Command::SealLog { device, .. }
+                if self.journal.is_kept() =>
+            {
+                self.journal.end(token, &mut self.devices[device.index()])
+            }
+            Command::LogRow { .. } | Command::RecordTail { .. } => Err(Fault::Unsupported),
             Command::LogParity { device, .. } | Command::SealLog { device, .. } => {
                 match self.logs.end(token) {
                     Some((at, bytes)) => {
@@ -443,6 +456,19 @@ impl SimHost {
         all
     }
 
+    fn take_for_journal(&mut self, token: Token, command: &Command) {
+        let mut blocks = Vec::new();
+        if let Command::LogRow { row, .. } = command {
+            let (p, q) = row.parity();
+            for member in row.covered().into_iter().chain([p]).chain(q) {
+                blocks.push((member, self.bytes_at(row.buffer(member), row.rectangle().sectors())));
+            }
+        }
+        self.journal.take(token, command, &|member| {
+            blocks.iter().find(|(other, _)| *other == member).map(|(_, bytes)| &**bytes)
+        });
+    }
+
     /// Places whose member is not lost, with their devices.
     fn living(&self) -> impl Iterator<Item = (usize, DeviceIndex)> {
         self.seats.iter().enumerate().filter_map(|(place, seat)| {
@@ -483,6 +509,16 @@ impl SimHost {
     }
 }
 
+/// The devices by place: the members', and the journal's behind them.
+fn seats_of(blueprint: &Blueprint) -> Vec<Option<DeviceIndex>> {
+    let members = blueprint.seats.iter().map(|seat| seat.map(|seat| seat.device));
+    let journal = match blueprint.log {
+        RowLog::Journal(seat) => Some(Some(seat.device)),
+        RowLog::None | RowLog::PartialParity { .. } => None,
+    };
+    members.chain(journal).collect()
+}
+
 /// The machine of a token as a bit; the logs and the bitmap have none.
 fn bit(token: Token) -> u64 {
     u32::try_from(token.to_bits() >> 40).ok().and_then(|it| 1_u64.checked_shl(it)).unwrap_or(0)
@@ -495,6 +531,7 @@ impl Host for SimHost {
             .inspect_err(|_| self.trace.push(Entry::Refused(token, command)))?;
         let from = self.bytes_of(&command);
         self.logs.take(token, &command, &from);
+        self.take_for_journal(token, &command);
         if let Command::Record { record, .. } = command {
             self.last_record = Some(record);
         }
@@ -574,6 +611,12 @@ impl Host for SimHost {
                     self.noted.remove(member);
                     self.rebuilding.insert(member);
                 }
+            }
+            Event::JournalFailed { .. } => {
+                let place = MemberIndex(self.geometry.members());
+                assert!(!self.lost.contains(place), "the journal was lost already");
+                self.lost.insert(place);
+                self.journal.lose();
             }
             Event::ArrayFailed => {
                 assert_eq!(self.array_failed, ArrayFailed::NotYet, "an array fails once");

@@ -1,6 +1,7 @@
 //! Simulated members with injected faults, and a host that drives an engine over them in any order.
 //!
 //! * [`log`]: logs of partial parity on devices, written and replayed.
+//! * [`journal`]: a journal on a device of its own, the same.
 //! * [`medium`]: what a device holds, sector by sector.
 //! * [`rules`]: which commands fail, how, and what they leave behind.
 //! * [`device`]: a medium with rules, in memory; also a `BlockDevice`.
@@ -32,6 +33,7 @@ pub mod crash;
 pub mod device;
 pub mod host;
 pub mod intent;
+pub mod journal;
 pub mod log;
 pub mod medium;
 pub mod order;

@@ -22,7 +22,7 @@ pub fn signature() -> PplSignature {
 /// How much of each device its log takes: for a small one a log alone, else a ring of two.
 pub(crate) fn sectors(log: RowLog) -> u64 {
     match log {
-        RowLog::None => 0,
+        RowLog::None | RowLog::Journal(_) => 0,
         RowLog::PartialParity { room } if room.0 < 256 => PPL_HEADER_SECTORS.0 + room.0,
         RowLog::PartialParity { room } => 2 * (PPL_HEADER_SECTORS.0 + room.0),
     }
@@ -74,9 +74,12 @@ impl Logs {
             | Command::Record { .. }
             | Command::RecordBad { .. }
             | Command::RecordIntent { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. }
             | Command::Compute(_) => return,
         };
-        let (area, geometry) = self.place.expect("an array with logs");
+        // With a journal that is what is sealed.
+        let Some((area, geometry)) = self.place else { return };
         let book = &mut self.books[member.index()];
         if book.batch.as_ref().is_none_or(|(number, ..)| *number != batch) {
             self.generation += 1;
@@ -104,6 +107,8 @@ impl Logs {
                 }
             }
             Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. }
             | Command::Read { .. }
             | Command::Write { .. }
             | Command::Flush { .. }

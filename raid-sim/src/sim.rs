@@ -422,6 +422,8 @@ impl<'m> Sim<'m> {
                 | Command::Flush { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
+                | Command::LogRow { .. }
+                | Command::RecordTail { .. }
                 | Command::RecordBad { .. }
                 | Command::RecordIntent { .. }
                 | Command::Record { .. } => (Completion::Compared { mismatched_units: 0 }, false),
@@ -458,6 +460,7 @@ impl<'m> Sim<'m> {
                 Event::MemberFailed { .. }
                 | Event::MemberReplaced { .. }
                 | Event::ArrayFailed
+                | Event::JournalFailed { .. }
                 | Event::MemberHung { .. }
                 | Event::MemberQuiet { .. }
                 | Event::Quiesced
@@ -492,6 +495,7 @@ impl<'m> Sim<'m> {
             | Event::MemberFailed { .. }
             | Event::MemberReplaced { .. }
             | Event::ArrayFailed
+            | Event::JournalFailed { .. }
             | Event::MemberHung { .. }
             | Event::MemberQuiet { .. }
             | Event::Quiesced

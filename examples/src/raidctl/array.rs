@@ -1,6 +1,7 @@
 //! From images to an array: assembly, what forbids to use it, and the engine with its memory.
 
 pub(crate) mod bitmap;
+mod journal;
 pub(crate) mod newcomers;
 mod partial_parity;
 mod refusal;
@@ -12,6 +13,7 @@ use crate::exit::{Error, warn};
 use crate::images::{Image, Purpose, open_all};
 use crate::superblocks::{Found, Unusable, find};
 use bitmap::Bitmap;
+use journal::{JournalOf, Use};
 use partial_parity::Logs;
 use raid_core::blocking::{
     self, BlockDevice, Keeper as _, MdKeeper, MdLog, MdSeat, MdSeats, Parts,
@@ -165,6 +167,7 @@ impl Assembled {
             }),
         };
         self.can_be_served(dirty, bitmap.clone())?;
+        self.journal_can_wait(dirty)?;
         self.say_what_is_left_out();
         self.into_workshop(bitmap)
     }
@@ -176,19 +179,12 @@ impl Assembled {
         dirty: Dirty,
     ) -> Result<Workshop<Image>, Error> {
         let mut logs = Logs::of(&self)?;
+        let mut journal = JournalOf::of(&self)?;
         let bitmap = self.bitmap()?;
         match &logs {
             // Whether it can be served is known when what they say is done.
             Some(_) => self.members_suffice()?,
             None => self.can_be_served(dirty, bitmap.clone())?,
-        }
-        match self.assembly.write_log {
-            WriteLog::None | WriteLog::Bitmap { .. } | WriteLog::PartialParity { .. } => {}
-            WriteLog::Journal => {
-                return Err(Error::Refused(String::from(
-                    "the array has a write journal, which cannot be kept up yet; it can be read",
-                )));
-            }
         }
         match (absence, self.unnamed().is_empty()) {
             (Absence::Refuse, false) => return Err(refusal::unnamed(&self)),
@@ -199,6 +195,9 @@ impl Assembled {
             self.level_bitmaps(bitmap)?;
         }
         self.finish_last_record()?;
+        if let Some(journal) = &mut journal {
+            self.replay(journal)?;
+        }
         if let Some(logs) = &mut logs {
             let known = self.assembly.consistency;
             let seats =
@@ -212,7 +211,62 @@ impl Assembled {
         }
         self.bad_blocks_are_safe(dirty)?;
         let workshop = self.into_workshop(bitmap)?;
-        Ok(Workshop { logs, ..workshop })
+        Ok(Workshop { logs, journal, ..workshop })
+    }
+
+    /// Does what the journal says, once it bears the last record.
+    fn replay(&mut self, journal: &mut JournalOf) -> Result<(), Error> {
+        let device = journal.device.index();
+        let Assembly { events, consistency, .. } = self.assembly;
+        let failed = self.assembly.geometry.all_members().difference(self.listed());
+        let (known, image) = (self.superblocks.get(device), self.images.get_mut(device));
+        if let (Some(known), Some(image)) = (known, image)
+            && known.events != events
+        {
+            let (rebuilding, by_intent) = (MemberSet::NONE, MemberSet::NONE);
+            let rebuilt_to = Sectors::ZERO;
+            let replacement = None;
+            let record = Record {
+                events,
+                consistency,
+                failed,
+                rebuilding,
+                rebuilt_to,
+                by_intent,
+                replacement,
+                shaping: Shaping::Fixed,
+            };
+            let keeper = MdKeeper::new([None; MEMBERS_MAX], now, |_| {});
+            let mut keeper = keeper.with_journal(journal.superblock());
+            let written = keeper.record(journal.place(), image, &record);
+            written.map_err(|fault| refusal::superblock(image.path(), fault))?;
+        }
+        let seats =
+            Workshop::of(&self.assembly, &self.superblocks, Vec::<Image>::new(), None).seats;
+        let bad_blocks = self.bad_blocks()?;
+        journal.prepare(&seats, &bad_blocks, &mut self.images).map_err(refusal::journal)
+    }
+
+    /// Whether the array can be read as it is, though its journal may hold writes that the members
+    /// lack: parity does not fit then, so nothing may be made from it.
+    fn journal_can_wait(&self, dirty: Dirty) -> Result<(), Error> {
+        if self.assembly.write_log != WriteLog::Journal {
+            return Ok(());
+        }
+        let used = match JournalOf::of(self) {
+            Ok(Some(journal)) => journal.is_in_use(&self.images)?,
+            Ok(None) => Use::Stopped,
+            Err(_) => Use::Perhaps,
+        };
+        let whole = self.assembly.in_sync() == self.assembly.geometry.all_members();
+        match (used, dirty) {
+            (Use::Perhaps, Dirty::Refuse) if !whole => Err(refusal::journal_not_replayed()),
+            (Use::Perhaps, Dirty::Refuse) => {
+                warn("the journal may hold writes that are not on the members yet");
+                Ok(())
+            }
+            (Use::Stopped, _) | (Use::Perhaps, Dirty::Force) => Ok(()),
+        }
     }
 
     /// Parity makes up for what is bad. After an unclean stop it may not fit, and a resync would give up what it cannot
@@ -424,6 +478,7 @@ pub(crate) struct Workshop<D> {
     log_memory: Vec<Option<MdLog>>,
     /// Of an array that is being reshaped.
     moving: Option<Moving>,
+    journal: Option<JournalOf>,
 }
 
 /// Whether copies are read from a device like from any other.
@@ -515,6 +570,7 @@ impl<D: BlockDevice> Workshop<D> {
             logs: None,
             log_memory: Vec::new(),
             moving: None,
+            journal: None,
         }
     }
 
@@ -532,7 +588,7 @@ impl<D: BlockDevice> Workshop<D> {
             lane: self.lane,
             access,
             dirty,
-            log: self.logs.as_ref().map_or(engine::RowLog::None, Logs::row_log),
+            log: self.row_log(),
         };
         let lane = self.lane.memory_bytes().ok_or(SetupError::Lane(self.lane))?;
         // One more than members, for partial parity.
@@ -556,6 +612,10 @@ impl<D: BlockDevice> Workshop<D> {
         let moving = self.moving.as_mut().map(Moving::engine).transpose()?;
         let keeper = match &moving {
             Some((_, reshape, _)) => keeper.with_reshape(*reshape),
+            None => keeper,
+        };
+        let keeper = match &self.journal {
+            Some(journal) => keeper.with_journal(journal.keeper()),
             None => keeper,
         };
         let parts = Parts {
@@ -584,6 +644,19 @@ impl<D: BlockDevice> Workshop<D> {
     }
 }
 
+impl<D: BlockDevice> Workshop<D> {
+    fn row_log(&self) -> engine::RowLog {
+        match (&self.logs, &self.journal) {
+            (Some(logs), _) => logs.row_log(),
+            (None, Some(journal)) => {
+                let device = self.devices.get(journal.device.index());
+                journal.row_log(device.map_or(RELAXED, D::limits))
+            }
+            (None, None) => engine::RowLog::None,
+        }
+    }
+}
+
 const RELAXED: raid_core::io_limits::IoLimits = raid_core::io_limits::IoLimits::RELAXED;
 
 impl<D: BlockDevice> Workshop<D> {
@@ -606,6 +679,7 @@ impl<D: BlockDevice> Workshop<D> {
             logs: self.logs,
             log_memory: self.log_memory,
             moving: self.moving,
+            journal: self.journal,
         }
     }
 
@@ -693,6 +767,9 @@ impl Names {
                 sectors.0,
                 at.0
             )),
+            Event::JournalFailed { fault } => {
+                warn(&format!("the journal failed ({fault:?}): the array takes no more writes"));
+            }
             Event::ArrayFailed => warn("the array has failed: too few members are left"),
             Event::NotCompared { at, sectors } => warn(&format!(
                 "{} sectors at {} of the members could not be read and were not compared",

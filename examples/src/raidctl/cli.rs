@@ -142,8 +142,9 @@ pub(crate) struct Create {
     /// With a partial parity log, which closes the write hole; level 5 alone
     #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Wanted::No, Wanted::Yes))]
     pub(crate) ppl: Wanted,
-    /// With a write journal on this image (to come)
-    #[arg(long, value_name = "IMAGE")]
+    /// With a write journal on this image, which closes the write hole; levels 4, 5 and 6. From then on it is named
+    /// among the members
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["bitmap", "ppl"])]
     pub(crate) journal: Option<PathBuf>,
     /// Read this member, counted from 0, only if no other can be; level 1 alone; may be given several times
     #[arg(long, value_name = "N")]
@@ -158,6 +159,13 @@ pub(crate) struct Create {
     /// The members, in the order of their places
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<PathBuf>,
+}
+
+impl Create {
+    /// The members' images, and that of the journal behind them.
+    pub(crate) fn devices(&self) -> Vec<PathBuf> {
+        self.images.iter().chain(&self.journal).cloned().collect()
+    }
 }
 
 #[derive(Debug, Args)]

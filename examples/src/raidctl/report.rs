@@ -67,6 +67,15 @@ pub(crate) struct Status {
     pub(crate) reshape: Option<Reshape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bitmap: Option<Bitmap>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) journal: Option<Journal>,
+}
+
+/// The write journal.
+#[derive(Debug, Serialize)]
+pub(crate) struct Journal {
+    pub(crate) state: Standing,
+    pub(crate) image: Option<String>,
 }
 
 /// The write-intent bitmap.
@@ -224,6 +233,10 @@ impl Display for Status {
             if let Some(image) = &member.image {
                 write!(f, "  {image}")?;
             }
+        }
+        if let Some(Journal { state, image }) = &self.journal {
+            write!(f, "\n    J  {state:<10}")?;
+            image.iter().try_for_each(|image| write!(f, "  {image}"))?;
         }
         Ok(())
     }

@@ -137,8 +137,8 @@ fn survives(array: &Array) {
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
     const FEATURES: usize = 0x08;
-    // A reshape, a journal, a cluster's bitmap.
-    let cases = [(4, "reshape"), (512, "journal"), (257, "cluster")];
+    // A reshape, a cluster's bitmap.
+    let cases = [(4, "reshape"), (257, "cluster")];
     let (fixture, array) = golden_array("r5-left-symmetric");
     let blocks: Vec<_> = array.images.iter().map(|image| read(image)).collect();
     let set = |features: u32| {
@@ -153,6 +153,11 @@ fn what_is_not_supported_is_refused_by_name() {
             assert!(refused.stderr.contains(name), "{}", refused.stderr);
         }
     }
+    // A journal that is not there: a whole array is read without, and not written.
+    set(512);
+    run(&["read"], &array.images).warns(1);
+    let refused = run_with(&["write"], &array.images, b"new").says_no(3..=3);
+    assert!(refused.stderr.contains("journal"), "{}", refused.stderr);
     // A bad-block log where there is none: what is bad is not known.
     set(8);
     for arguments in [["read"], ["check"], ["write"]] {

@@ -283,7 +283,6 @@ fn what_cannot_be_made_is_refused_before_the_first_write() {
     for (line, words) in usage {
         blank.refuses(line, 2, words);
     }
-    blank.refuses("--level 5 --journal /dev/null", 3, "journal");
     let small = Blank::of_sizes(&[3 * MIB, 0, 3 * MIB]);
     small.refuses("--level 5", 2, "too small");
     small.refuses("--level 1 --metadata 1.0", 2, "too small");

@@ -17,6 +17,7 @@ mod commands;
 mod create;
 mod fail;
 mod golden;
+mod journal;
 mod marked;
 mod partial_parity;
 mod rebuild;

@@ -30,7 +30,9 @@ impl MemoryHost {
             | Command::Record { .. }
             | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
-            | Command::SealLog { .. } => Vec::new(),
+            | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. } => Vec::new(),
             Command::Compute(_) => unreachable!("a job is not abandoned"),
         };
         let member = u8::try_from(token.to_bits() >> 32 & 0xFF).expect("a byte");
@@ -60,6 +62,8 @@ impl MemoryHost {
                 | Command::RecordIntent { .. }
                 | Command::RecordBad { .. }
                 | Command::SealLog { .. }
+                | Command::LogRow { .. }
+                | Command::RecordTail { .. }
                 | Command::Compute(_) => {}
             }
         }
@@ -89,6 +93,8 @@ impl MemoryHost {
             | Command::Flush { .. }
             | Command::Record { .. }
             | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. }
             | Command::RecordBad { .. }
             | Command::RecordIntent { .. }
             | Command::Compute(_) => return,
@@ -122,6 +128,8 @@ impl MemoryHost {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. }
             | Command::Compute(_) => false,
         })
     }

@@ -53,7 +53,10 @@ impl MemoryHost {
                 let bad = known.range(at.0..at.0 + sectors.0).next();
                 assert_eq!(bad, None, "{command:?} of what is known to be bad");
             }
-            Command::LogParity { .. } | Command::SealLog { .. } => {
+            Command::LogParity { .. }
+            | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. } => {
                 assert_eq!(self.writing, Writing::Allowed, "a read-only array logs nothing");
                 assert_eq!(self.serving, Writing::Allowed, "a failed array is not written");
             }
@@ -323,6 +326,8 @@ fn range_of(command: &Command) -> Option<(DeviceIndex, std::ops::Range<u64>)> {
         | Command::RecordBad { .. }
         | Command::LogParity { .. }
         | Command::SealLog { .. }
+        | Command::LogRow { .. }
+        | Command::RecordTail { .. }
         | Command::Compute(_) => None,
     }
 }

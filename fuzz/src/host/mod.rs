@@ -100,7 +100,10 @@ impl MemoryHost {
                 }
             }
             // The logs are not read back here: what is in them is the simulator's to check.
-            Command::LogParity { .. } | Command::SealLog { .. } => {}
+            Command::LogParity { .. }
+            | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. } => {}
             Command::Compute(_) => unreachable!("a job has no device"),
         }
     }
@@ -122,6 +125,8 @@ impl MemoryHost {
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
+                | Command::LogRow { .. }
+                | Command::RecordTail { .. }
                 | Command::Compute(_),
                 _,
             ) => {}
@@ -239,6 +244,7 @@ impl Host for MemoryHost {
                 assert!(self.in_flight.is_empty(), "at rest with commands in flight");
                 self.resting = Resting::Reached;
             }
+            Event::JournalFailed { .. } => panic!("no array here has a journal"),
             Event::ArrayFailed => {
                 assert_eq!(self.serving, Writing::Allowed, "an array fails once");
                 self.serving = Writing::Forbidden;
@@ -275,7 +281,9 @@ fn uses(command: &Command, request: RequestId) -> bool {
         | Command::RecordIntent { .. }
         | Command::RecordBad { .. }
         | Command::LogParity { from: None, .. }
-        | Command::SealLog { .. } => return false,
+        | Command::SealLog { .. }
+        | Command::LogRow { .. }
+        | Command::RecordTail { .. } => return false,
     };
     matches!(buffer, Buffer::Caller { request: user, .. } if user == request)
 }

@@ -126,6 +126,7 @@ impl Run<'_> {
                 assert!(matches!(waiting.kind, Kind::Check), "only a check compares");
                 assert!(!self.host.injured.is_empty(), "every block can be read");
             }
+            Err(Failure::JournalLost) => panic!("no array here has a journal"),
             Err(failure @ (Failure::Unrecoverable { .. } | Failure::ArrayFailed)) => assert!(
                 waiting.strain == Strain::Beyond || self.may_be_rejected_by_all(failure),
                 "{failure:?} at {:?} with {:?} hurt",

@@ -191,7 +191,7 @@ impl Setting {
         let lane = vec![0x55; self.lane.memory_bytes().expect("small")];
         let mut host = MemoryHost::new(self.geometry, DATA_OFFSET, devices);
         let lanes = match self.log {
-            RowLog::None => members,
+            RowLog::None | RowLog::Journal(_) => members,
             RowLog::PartialParity { .. } => members + 1,
         };
         host.lanes = vec![vec![lane; lanes]; slots];

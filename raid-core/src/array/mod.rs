@@ -13,7 +13,7 @@ pub use bad_blocks::BadBlock;
 pub(crate) use bad_blocks::Health;
 pub use progress::SeatRefusal;
 pub(crate) use replacement::{Gate, Handover, TakenOver, Trusted};
-pub use setup::{Access, Behind, Dirty, ReadsFrom, RowLog, Seat, Setup, SetupError};
+pub use setup::{Access, Behind, Dirty, JournalSeat, ReadsFrom, RowLog, Seat, Setup, SetupError};
 pub use shapes::Reshape;
 pub(crate) use shapes::{Phase, Route, Survival, Two};
 
@@ -129,21 +129,20 @@ impl<'m> Array<'m> {
                 MemberState::Failed | MemberState::Missing => absent.insert(member),
             }
         }
+        if let RowLog::Journal(journal) = setup.log {
+            limits = limits.stacked(journal.take_place(&mut seats, &geometry)?);
+        }
         data_is_aligned(setup.seats, limits.logical_block())?;
-        each_device_sits_once(setup.seats)?;
+        each_device_sits_once(&seats)?;
         // Between two shapes no mark tells what is valid.
         let mark = |mark| reshape.map_or(whole_blocks(mark, &limits), |_| Sectors::ZERO);
-        for seat in seats.iter_mut().flatten() {
-            if let MemberState::Rebuilding { valid_to } = &mut seat.state {
-                *valid_to = mark(*valid_to);
-            }
-        }
+        cut_marks(&mut seats, mark);
         let vouched = match setup.consistency {
             Consistency::InSyncTo(to) => Consistency::InSyncTo(mark(to)),
             clean @ Consistency::Clean => clean,
         };
         let intent = marks::intent_of(map, &geometry, vouched)?;
-        let log = Logs::new(setup.log.room(&geometry)?);
+        let log = Logs::new(setup.log.kind(&geometry, intent.as_ref())?);
         let places = reshape.map_or(geometry.members(), |reshape| reshape.change.members_max());
         let mut array = Self {
             geometry,
@@ -284,6 +283,30 @@ impl<'m> Array<'m> {
         address().unwrap_or(nowhere)
     }
 
+    /// Places without a usable member, and that of a journal that is lost.
+    pub(crate) fn lost(&self) -> MemberSet {
+        match (self.log.journal_place(), self.log.has_journal()) {
+            (Some(place), false) => self.absent.union(MemberSet::only(place)),
+            (Some(_) | None, _) => self.absent,
+        }
+    }
+
+    /// The same of places of the shape, and the journal's.
+    fn lost_places(&self) -> MemberSet {
+        match (self.log.journal_place(), self.log.has_journal()) {
+            (Some(place), false) => self.absent_places().union(MemberSet::only(place)),
+            (Some(_) | None, _) => self.absent_places(),
+        }
+    }
+
+    /// Devices that metadata goes to, by place: the members', and the journal's.
+    fn keepers(&self) -> MemberSet {
+        match self.log.journal_place() {
+            Some(place) if self.log.has_journal() => self.present().union(MemberSet::only(place)),
+            Some(_) | None => self.present(),
+        }
+    }
+
     /// Whether there is parity to stand in for a member that is lost, and it may not agree with the
     /// data everywhere.
     pub(crate) fn distrusts_parity(&self) -> bool {
@@ -313,6 +336,10 @@ impl<'m> Array<'m> {
     #[inline]
     pub(crate) fn lose<H: Host>(&mut self, members: MemberSet, fault: Fault, host: &mut H) {
         for member in members.difference(self.absent) {
+            if self.log.journal_place() == Some(member) {
+                self.lose_journal(fault, host);
+                continue;
+            }
             self.absent.insert(member);
             self.rebuilding.remove(member);
             self.log.lose(member);
@@ -334,11 +361,28 @@ impl<'m> Array<'m> {
         }
     }
 
+    /// Takes the journal out of use: no write begins any more. Those that have begun may leave rows
+    /// torn from now on, so that is what is put on record.
+    fn lose_journal<H: Host>(&mut self, fault: Fault, host: &mut H) {
+        if !self.log.has_journal() {
+            return;
+        }
+        self.log.lose_journal();
+        host.note(Event::JournalFailed { fault });
+        match (self.access, self.mark) {
+            (Access::ReadWrite, Mark::Dirty(_)) => self.mark = Mark::Dirty(self.writer.want()),
+            (Access::ReadWrite, Mark::Clean) => {
+                self.writer.want();
+            }
+            (Access::ReadOnly, _) => {}
+        }
+    }
+
     /// Members that failed while metadata was written. Where all of them reject it, the host cannot
     /// keep it: nobody is blamed, and the array takes no more writes.
     pub(crate) fn lose_all<H: Host>(&mut self, results: &Results, host: &mut H) {
         match self.fate {
-            Fate::Serving if results.rejected == self.present() => {
+            Fate::Serving if results.rejected == self.keepers() => {
                 self.fate = Fate::Failed;
                 host.note(Event::ArrayFailed);
                 return;
@@ -422,6 +466,11 @@ impl<'m> Array<'m> {
     pub(crate) fn mark_dirty(&mut self) -> Option<Generation> {
         let marked = match self.mark {
             Mark::Dirty(generation) => generation,
+            // With a journal no row stays torn, so the record is true as it stands.
+            Mark::Clean if self.log.has_journal() => {
+                self.mark = Mark::Dirty(self.writer.recorded());
+                return None;
+            }
             Mark::Clean => {
                 let generation = self.writer.want();
                 self.mark = Mark::Dirty(generation);
@@ -470,6 +519,7 @@ impl<'m> Array<'m> {
     pub(crate) fn facts(&self) -> Facts {
         let consistency = match self.mark {
             Mark::Clean => self.vouched,
+            Mark::Dirty(_) if self.log.has_journal() => self.vouched,
             Mark::Dirty(_) => Consistency::InSyncTo(Sectors::ZERO),
         };
         let rebuilt_to = self.rebuilt_to(self.rebuilding).unwrap_or_default();
@@ -477,10 +527,10 @@ impl<'m> Array<'m> {
         let copied_to = replacement.map_or(Sectors::ZERO, |replacement| replacement.copied_to);
         Facts {
             consistency,
-            absent: self.absent,
-            failed: self.absent_places().union(superseded),
+            absent: self.lost(),
+            failed: self.lost_places().union(superseded),
             replacement,
-            present: self.present(),
+            present: self.keepers(),
             rebuilding: self.rebuilding,
             rebuilt_to,
             by_intent: self.rebuilding_by_intent(),
@@ -499,6 +549,14 @@ impl<'m> Array<'m> {
 fn whole_blocks(mark: Sectors, limits: &IoLimits) -> Sectors {
     let over = mark.0.checked_rem(limits.logical_block().0).unwrap_or(0);
     mark.saturating_sub(Sectors(over))
+}
+
+fn cut_marks(seats: &mut [Option<Seat>], mark: impl Fn(Sectors) -> Sectors) {
+    for seat in seats.iter_mut().flatten() {
+        if let MemberState::Rebuilding { valid_to } = &mut seat.state {
+            *valid_to = mark(*valid_to);
+        }
+    }
 }
 
 fn keeps_no_lists(

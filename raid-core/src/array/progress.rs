@@ -176,7 +176,7 @@ impl Array<'_> {
             (Access::ReadWrite, Fate::Serving) => {}
         }
         let seated = |other: &MemberIndex| self.seat(*other).map(|other| other.device);
-        if self.present().into_iter().filter_map(|other| seated(&other)).any(|d| d == seat.device) {
+        if self.keepers().into_iter().filter_map(|other| seated(&other)).any(|d| d == seat.device) {
             return Err(SeatRefusal::DeviceTwice(seat.device));
         }
         let block = self.limits.logical_block();

@@ -215,7 +215,7 @@ impl Array<'_> {
         if self.geometry.redundancy() == 0 {
             return Err(SeatRefusal::NoRedundancy);
         }
-        if self.log.room().is_some() {
+        if self.log.longest().is_some() {
             return Err(SeatRefusal::Logged);
         }
         let by = self.replacement_seat();

@@ -1,7 +1,9 @@
 //! What an engine is made from: the array's shape and members, as they are at the start.
 
 use crate::geometry::Geometry;
-use crate::io_limits::{IoLimits, LimitsError};
+use crate::intent::Intent;
+use crate::io_limits::{ALIGNMENT_BYTES_MAX, IoLimits, LimitsError};
+use crate::log::LogKind;
 use crate::members::MemberState;
 use crate::metadata::Consistency;
 use crate::reshape::PositionError;
@@ -107,24 +109,90 @@ pub enum RowLog {
         /// How much partial parity a member's log has room for, the smallest of all: at least 4 KiB.
         room: Sectors,
     },
+    /// A device of its own, to which the data and the parity of each write go before they go to the
+    /// members: md's journal, written through. For arrays with parity, and without a write-intent
+    /// bitmap. The array takes whole blocks of 4 KiB then.
+    ///
+    /// What the journal says after a crash is done *before* the engine is made. A dirty mark is not
+    /// needed: rows agree once that is done.
+    Journal(JournalSeat),
+}
+
+/// The device of a journal. In commands and records it goes by the place behind the last member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JournalSeat {
+    /// The device.
+    pub device: DeviceIndex,
+    /// How much may be written to it beyond its tail. At least
+    /// [`JournalSeat::room_min`] is needed; what is useful is far more.
+    pub room: Sectors,
+    /// What it can take in one command.
+    pub limits: IoLimits,
+}
+
+impl JournalSeat {
+    /// The least room of a journal for so many members: in each of two stretches 4 KiB for the tail
+    /// to stand at, for a meta block, and for a block of each member.
+    #[must_use]
+    pub fn room_min(members: u8) -> Sectors {
+        Sectors(u64::from(members).saturating_add(2).saturating_mul(2 * FAULT_UNIT.0))
+    }
+
+    /// Takes the place behind the last member. What the device can take, and that rows are logged in
+    /// blocks of 4 KiB.
+    pub(super) fn take_place(
+        &self,
+        seats: &mut [Option<Seat>],
+        geometry: &Geometry,
+    ) -> Result<IoLimits, SetupError> {
+        let place = seats.get_mut(usize::from(geometry.members())).ok_or(SetupError::Journal)?;
+        *place = Some(Seat {
+            device: self.device,
+            state: MemberState::InSync,
+            data_offset: DeviceSector(0),
+            limits: self.limits,
+            reads: ReadsFrom::Freely,
+            behind: Behind::Everything,
+        });
+        let blocks = IoLimits { logical_block_bytes: ALIGNMENT_BYTES_MAX, ..IoLimits::RELAXED };
+        Ok(self.limits.validated().map_err(SetupError::Limits)?.stacked(blocks))
+    }
 }
 
 impl RowLog {
-    /// The room of a log that this array can have; `None` without one.
-    pub(super) fn room(self, geometry: &Geometry) -> Result<Option<Sectors>, SetupError> {
-        let one_parity = match geometry {
-            Geometry::Parity(geometry) => geometry.parity() == 1,
-            Geometry::Copies(_) => false,
+    /// Which log that is to the engine, if this array can have it.
+    pub(super) fn kind(
+        self,
+        geometry: &Geometry,
+        bitmap: Option<&Intent<'_>>,
+    ) -> Result<LogKind, SetupError> {
+        let parity = match geometry {
+            Geometry::Parity(geometry) => geometry.parity(),
+            Geometry::Copies(_) => 0,
         };
+        let members = geometry.members();
         match self {
-            Self::None => Ok(None),
-            Self::PartialParity { room } if one_parity && room >= FAULT_UNIT => {
-                Ok(Some(Sectors(room.0.saturating_sub(room.0 % FAULT_UNIT.0))))
+            Self::None => Ok(LogKind::None),
+            Self::PartialParity { room } if parity == 1 && room >= FAULT_UNIT => {
+                let room = Sectors(room.0.saturating_sub(room.0 % FAULT_UNIT.0));
+                Ok(LogKind::PartialParity { room })
             }
             Self::PartialParity { .. } => Err(SetupError::Log),
+            Self::Journal(journal)
+                if parity > 0
+                    && bitmap.is_none()
+                    && members <= JOURNAL_MEMBERS_MAX
+                    && journal.room >= JournalSeat::room_min(members) =>
+            {
+                Ok(LogKind::Journal { blocks: journal.room.0 / FAULT_UNIT.0, members })
+            }
+            Self::Journal(_) => Err(SetupError::Journal),
         }
     }
 }
+
+/// What md's meta blocks say of a row of more members would not fit into one of them.
+const JOURNAL_MEMBERS_MAX: u8 = 202;
 
 /// Why no engine can be made. Bad configuration, but for [`SetupError::DirtyDegraded`], which is a
 /// refusal.
@@ -175,6 +243,9 @@ pub enum SetupError {
     },
     /// The reshape on record cannot be there.
     ReshapePosition(PositionError),
+    /// A journal for an array that has no parity, that has a write-intent bitmap, or that has too
+    /// many members; or one that is too small.
+    Journal,
 }
 
 impl core::fmt::Display for SetupError {
@@ -211,6 +282,10 @@ impl core::fmt::Display for SetupError {
                 window.0
             ),
             Self::ReshapePosition(error) => error.fmt(f),
+            Self::Journal => f.write_str(
+                "a journal is for arrays with parity, of at most 202 members and one less than the build \
+                 allows, without a write-intent bitmap; and it takes a few blocks for each member",
+            ),
             Self::DirtyDegraded => f.write_str(
                 "the array was not stopped cleanly and lacks a member: blocks of that member may come out \
                  wrong; bring the member back, or insist",

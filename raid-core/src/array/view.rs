@@ -90,7 +90,7 @@ impl Array<'_> {
     pub(crate) fn longest(&self, rectangle: &Rectangle) -> Sectors {
         let transfer = self.limits.transfer_max;
         let transfer = transfer.saturating_sub(Sectors(transfer.0 % FAULT_UNIT.0));
-        let mut longest = self.lane.min(transfer).min(self.log.room().unwrap_or(transfer));
+        let mut longest = self.lane.min(transfer).min(self.log.longest().unwrap_or(transfer));
         let mut stop_at = |start: Sectors, mark: Sectors| {
             if start < mark {
                 longest = longest.min(mark.saturating_sub(start));

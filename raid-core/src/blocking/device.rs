@@ -4,6 +4,7 @@ use crate::host::{BlockState, Durability, Event, Fault};
 use crate::intent::IntentLine;
 use crate::io_limits::IoLimits;
 use crate::metadata::Record;
+use crate::plan::JournalRow;
 use crate::rectangle::Rectangle;
 use crate::units::{DeviceSector, MemberIndex, Sectors};
 
@@ -103,6 +104,41 @@ pub trait Keeper<D> {
     /// [`Command::SealLog`]: crate::host::Command::SealLog
     fn seal_log(&mut self, member: MemberIndex, device: &mut D, batch: u32) -> Result<(), Fault> {
         let _ = (member, device, batch);
+        Err(Fault::Unsupported)
+    }
+
+    /// Takes a row of the journal ([`Command::LogRow`]); `bytes` gives the new block of a place.
+    /// Called for arrays that were set up with a journal alone.
+    ///
+    /// # Errors
+    /// It is not taken. The journal is lost.
+    ///
+    /// [`Command::LogRow`]: crate::host::Command::LogRow
+    fn log_row<'b>(
+        &mut self,
+        device: &mut D,
+        stretch: u32,
+        row: &JournalRow,
+        bytes: &dyn Fn(MemberIndex) -> Option<&'b [u8]>,
+    ) -> Result<(), Fault> {
+        let _ = (device, stretch, row, bytes);
+        Err(Fault::Unsupported)
+    }
+
+    /// Moves the tail of the journal ([`Command::RecordTail`]). Called for arrays that were set up with
+    /// a journal alone.
+    ///
+    /// # Errors
+    /// It has not moved, or may have. The journal is lost.
+    ///
+    /// [`Command::RecordTail`]: crate::host::Command::RecordTail
+    fn record_tail(
+        &mut self,
+        member: MemberIndex,
+        device: &mut D,
+        stretch: u32,
+    ) -> Result<(), Fault> {
+        let _ = (member, device, stretch);
         Err(Fault::Unsupported)
     }
 

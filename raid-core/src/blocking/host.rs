@@ -10,7 +10,7 @@ use crate::host::{
 };
 use crate::limits::MEMBERS_MAX;
 use crate::parity::{self, CallerMemory};
-use crate::plan::{Job, Operation, Outside, Source};
+use crate::plan::{Job, JournalRow, Operation, Outside, Source};
 use crate::units::{DeviceIndex, Sectors};
 use heapless::{Deque, Vec};
 
@@ -144,11 +144,32 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
             Command::SealLog { device, member, batch } => {
                 self.keep(device, |keeper, device| keeper.seal_log(member, device, batch))
             }
+            Command::LogRow { device, stretch, row, .. } => self.log_row(device, stretch, &row),
+            Command::RecordTail { device, member, stretch } => {
+                self.keep(device, |keeper, device| keeper.record_tail(member, device, stretch))
+            }
             Command::Compute(job) => return self.compute(&job),
         };
         match result {
             Ok(()) => Completion::Done,
             Err(fault) => Completion::Failed(fault),
+        }
+    }
+
+    fn log_row(
+        &mut self,
+        device: DeviceIndex,
+        stretch: u32,
+        row: &JournalRow,
+    ) -> Result<(), Fault> {
+        let length = row.rectangle().sectors().memory_bytes();
+        let (lane, per_slot, outer) = (self.lane_bytes, self.lanes, &self.memory);
+        let Parts { devices, lanes, keeper, .. } = &mut *self.parts;
+        let lanes = &**lanes;
+        let bytes = |member| source(lanes, lane, per_slot, outer, row.buffer(member), length);
+        match device_at(devices, device) {
+            Some(device) => keeper.log_row(device, stretch, row, &bytes),
+            None => Err(Fault::InvalidRequest),
         }
     }
 

@@ -2,16 +2,19 @@
 
 use super::device::{BlockDevice, Keeper};
 use super::md_bitmap;
+use super::md_journal::MdJournal;
 use super::md_ppl::MdLogs;
 use crate::host::{BlockState, Durability, Event, Fault};
 use crate::intent::IntentLine;
 use crate::limits::MEMBERS_MAX;
+use crate::md::journal::JournalSector;
 use crate::md::ppl::PplArea;
 use crate::md::{
     Area, BAD_BLOCKS_MAX, BadBlockEntry, BadBlockList, BadBlockRange, BadBlocks, Block,
-    NumberBeyondRoles, SUPERBLOCK_BYTES, Superblock, Timestamp,
+    NumberBeyondRoles, SUPERBLOCK_BYTES, Superblock, Timestamp, Validity,
 };
 use crate::metadata::{Record, Shaping};
+use crate::plan::JournalRow;
 use crate::rectangle::Rectangle;
 use crate::reshape::{Change, Shift};
 use crate::units::{DeviceSector, MemberIndex, Sectors};
@@ -47,6 +50,34 @@ pub struct MdReshape<'m> {
     pub shifts: &'m [Shift],
 }
 
+/// A journal, and its superblock.
+#[derive(Debug)]
+pub struct MdJournalSeat {
+    /// Where the superblock lies.
+    pub seat: MdSeat,
+    /// The place behind the last member, by which the engine names it.
+    pub place: MemberIndex,
+    /// The journal; `None` to keep the superblock alone.
+    pub journal: Option<MdJournal>,
+}
+
+/// Puts the tail of a journal on record in the superblock that lies here on its device.
+///
+/// # Errors
+/// It is not written, or may be.
+pub fn record_journal_tail<D: BlockDevice>(
+    device: &mut D,
+    at: DeviceSector,
+    tail: JournalSector,
+) -> Result<(), Fault> {
+    let mut block = [0; SUPERBLOCK_BYTES];
+    device.read(at, &mut block)?;
+    let mut superblock = Superblock::parse(&block, at).map_err(|_| Fault::Integrity)?;
+    superblock.validity = Validity::JournalTail(tail.offset());
+    superblock.encode(&mut block);
+    device.write(at, &block, Durability::Durable)
+}
+
 /// The superblocks of the members, by place. `None` where there is no member.
 pub type MdSeats = [Option<MdSeat>; MEMBERS_MAX];
 
@@ -57,6 +88,7 @@ pub struct MdKeeper<'m, C, N> {
     seats: MdSeats,
     logs: Option<MdLogs<'m>>,
     reshape: Option<MdReshape<'m>>,
+    journal: Option<MdJournalSeat>,
     clock: C,
     notify: N,
 }
@@ -66,7 +98,7 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     /// of events.
     #[must_use]
     pub const fn new(seats: MdSeats, clock: C, notify: N) -> Self {
-        Self { seats, logs: None, reshape: None, clock, notify }
+        Self { seats, logs: None, reshape: None, journal: None, clock, notify }
     }
 
     /// The same keeper, which keeps these logs besides: of an array that was
@@ -80,6 +112,13 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     #[must_use]
     pub fn with_reshape(self, reshape: MdReshape<'m>) -> Self {
         Self { reshape: Some(reshape), ..self }
+    }
+
+    /// The same keeper, which keeps a journal and its superblock besides: of an array that was
+    /// [prepared](super::JournalArray::prepare) for that.
+    #[must_use]
+    pub fn with_journal(self, journal: MdJournalSeat) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// Keeps the superblock of a device that comes in at a place, or as a replacement under the number
@@ -103,7 +142,9 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     }
 
     fn seat_of(&self, member: MemberIndex) -> Result<MdSeat, Fault> {
-        let seat = self.seats.get(member.index()).copied().flatten();
+        let journal = self.journal.as_ref().filter(|journal| journal.place == member);
+        let seat = journal.map(|journal| journal.seat);
+        let seat = seat.or_else(|| self.seats.get(member.index()).copied().flatten());
         seat.ok_or(Fault::InvalidRequest)
     }
 
@@ -283,7 +324,33 @@ where
     }
 
     fn seal_log(&mut self, member: MemberIndex, device: &mut D, batch: u32) -> Result<(), Fault> {
+        if let Some(journal) = self.journal.as_mut().and_then(|journal| journal.journal.as_mut()) {
+            return journal.close(device);
+        }
         self.logs.as_mut().ok_or(Fault::Unsupported)?.seal(member, device, batch)
+    }
+
+    fn log_row<'b>(
+        &mut self,
+        device: &mut D,
+        stretch: u32,
+        row: &JournalRow,
+        bytes: &dyn Fn(MemberIndex) -> Option<&'b [u8]>,
+    ) -> Result<(), Fault> {
+        let journal = self.journal.as_mut().and_then(|journal| journal.journal.as_mut());
+        journal.ok_or(Fault::Unsupported)?.log_row(device, stretch, row, bytes)
+    }
+
+    fn record_tail(
+        &mut self,
+        member: MemberIndex,
+        device: &mut D,
+        stretch: u32,
+    ) -> Result<(), Fault> {
+        let at = self.seat_of(member)?.superblock;
+        let journal = self.journal.as_mut().and_then(|journal| journal.journal.as_mut());
+        let tail = journal.ok_or(Fault::Unsupported)?.tail(device, stretch)?;
+        record_journal_tail(device, at, tail)
     }
 
     fn record_intent(

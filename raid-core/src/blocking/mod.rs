@@ -10,6 +10,8 @@ mod host;
 #[cfg(feature = "md")]
 mod md_bitmap;
 #[cfg(feature = "md")]
+mod md_journal;
+#[cfg(feature = "md")]
 mod md_keeper;
 #[cfg(feature = "md")]
 mod md_ppl;
@@ -22,7 +24,9 @@ pub use device::{BlockDevice, Keeper};
 #[cfg(feature = "md")]
 pub use md_bitmap::{load_bitmap, store_bitmap};
 #[cfg(feature = "md")]
-pub use md_keeper::{MdKeeper, MdReshape, MdSeat, MdSeats};
+pub use md_journal::{JournalArray, JournalFailure, MdJournal};
+#[cfg(feature = "md")]
+pub use md_keeper::{MdJournalSeat, MdKeeper, MdReshape, MdSeat, MdSeats, record_journal_tail};
 #[cfg(feature = "md")]
 pub use md_ppl::{MdLog, MdLogs};
 #[cfg(feature = "md")]

@@ -15,7 +15,7 @@ use crate::members::MemberSet;
 use crate::stripe::{Ending, Outcome, Retries, Stripe, Trouble};
 use crate::units::MemberIndex;
 
-/// States of one operation whose commands a slot can remember: Gather or ParityLog, Commit, retries
+/// States of one operation whose commands a slot can remember: Gather, ParityLog or ToJournal, Commit, retries
 /// in units, and Flush.
 const STATES_MAX: usize = 4;
 
@@ -71,6 +71,7 @@ impl Quarantine {
             Stripe::Planned(_)
             | Stripe::Compute(_)
             | Stripe::ParityLog(_)
+            | Stripe::ToJournal(_)
             | Stripe::Log(_)
             | Stripe::Intend(_)
             | Stripe::Commit(_)
@@ -347,6 +348,7 @@ pub(super) fn must_move(stripe: &Stripe, quarantine: &Quarantine) -> bool {
         Stripe::Gather(_)
         | Stripe::Compute(_)
         | Stripe::ParityLog(_)
+        | Stripe::ToJournal(_)
         | Stripe::Log(_)
         | Stripe::Intend(_)
         | Stripe::Commit(_)

@@ -7,6 +7,7 @@ use crate::array::{Access, Array, Fate, Route};
 use crate::host::{Host, RequestId, SlotIndex};
 use crate::io_limits::Fit;
 use crate::limits::REQUEST_SECTORS_MAX;
+use crate::log::Emptied;
 use crate::members::MemberSet;
 use crate::plan::{Operation, Source, Transfer};
 use crate::rectangle::{InShape, Rectangle, Span};
@@ -124,7 +125,9 @@ enum Turnout {
     Flushes,
     /// All operations have ended: the clean mark can be written, or is.
     Settles,
-    /// It has to wait for operations alive.
+    /// All operations have ended, and the journal is to be emptied.
+    Empties,
+    /// It has to wait for operations alive, or for the journal.
     Waits,
 }
 
@@ -231,6 +234,7 @@ impl Engine<'_> {
         let Some((id, turnout)) = self.turnout() else { return Admitted::Nothing };
         match turnout {
             Turnout::Waits => return Admitted::Nothing,
+            Turnout::Empties => return Admitted::Something,
             Turnout::CutUp => self.cut_up(id),
             Turnout::Begins(operation, rectangle, cursor, part) => {
                 let work = Work::new(Origin::Request(id), operation, rectangle);
@@ -277,7 +281,11 @@ impl Engine<'_> {
                 Access::ReadOnly => Turnout::CutUp,
             },
             RequestKind::MarkClean if progress.failure.is_some() => Turnout::CutUp,
-            RequestKind::MarkClean if idle => Turnout::Settles,
+            RequestKind::MarkClean if idle => match self.array.log.ask_to_empty() {
+                Emptied::Already => Turnout::Settles,
+                Emptied::Asked => Turnout::Empties,
+                Emptied::Waits => Turnout::Waits,
+            },
             RequestKind::MarkClean => Turnout::Waits,
             RequestKind::Read
             | RequestKind::Check

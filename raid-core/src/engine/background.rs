@@ -485,7 +485,11 @@ impl Engine<'_> {
             (Outcome::Failed(Trouble::Rejected(_)), _) => Follows::Halt(StopReason::Rejected),
             (Outcome::Failed(Trouble::ArrayFailed), _) => Follows::Halt(StopReason::ArrayFailed),
             // A piece names no requester's memory.
-            (Outcome::Failed(Trouble::MemoryHeld | Trouble::HandedBack), _) => Follows::Park,
+            // A pass is not logged.
+            (
+                Outcome::Failed(Trouble::MemoryHeld | Trouble::HandedBack | Trouble::JournalLost),
+                _,
+            ) => Follows::Park,
         }
     }
 

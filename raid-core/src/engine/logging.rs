@@ -1,11 +1,11 @@
-//! The logs of partial parity at work: their steps, and who is woken by them.
+//! The logs of partial parity and the journal at work: their steps, and who is woken by them.
 
 use super::quiesce::Running;
 use super::slots::Occupant;
 use super::{Engine, Stepped};
 use crate::array::{Access, Fate};
 use crate::host::{Blocked, Busy, Command, Host, Owner, SlotIndex, Token};
-use crate::log::{LogStep, LogTask, Logs, SettleStep, Share};
+use crate::log::{JournalTask, LogStep, LogTask, Logs, SettleStep, Share};
 use crate::members::MemberSet;
 use crate::stripe::{Awaits, Stripe};
 use crate::units::MemberIndex;
@@ -13,13 +13,13 @@ use crate::units::MemberIndex;
 /// What an operation has in a log, if the array has logs.
 #[inline]
 pub(super) fn share(logs: &Logs, stripe: &Stripe) -> Share {
-    logs.room().map_or(Share::Nothing, |_| stripe.share())
+    logs.longest().map_or(Share::Nothing, |_| stripe.share())
 }
 
 impl Engine<'_> {
     /// Takes one step with a log, or towards logs that nobody needs any more.
     pub(super) fn step_logs(&mut self, host: &mut impl Host) -> Stepped {
-        if self.array.log.room().is_none() {
+        if self.array.log.longest().is_none() {
             return Stepped::Nothing;
         }
         match (self.running, self.array.fate(), self.array.access()) {
@@ -54,6 +54,20 @@ impl Engine<'_> {
                     Err(Busy) => Stepped::Refused(Blocked::Device(device)),
                 }
             }
+            LogStep::OfferJournal(member, epoch, task) => {
+                let device = self.array.device(member);
+                let command = match task {
+                    JournalTask::Seal(batch) => Command::SealLog { device, member, batch },
+                    JournalTask::Flush => Command::Flush { device },
+                    JournalTask::Tail(stretch) => Command::RecordTail { device, member, stretch },
+                };
+                let answer = host.submit(Token { owner: Owner::Log, epoch, member }, command);
+                self.array.log.offered_journal(epoch, answer);
+                match answer {
+                    Ok(()) => Stepped::Moved,
+                    Err(Busy) => Stepped::Refused(Blocked::Device(device)),
+                }
+            }
             LogStep::Lost(member, fault) => {
                 self.array.lose(MemberSet::only(member), fault, host);
                 Stepped::Moved
@@ -73,7 +87,10 @@ impl Engine<'_> {
         match step {
             SettleStep::Nothing => match self.array.log.begin_settling(self.array.present()) {
                 LogStep::Moved => Stepped::Moved,
-                LogStep::Nothing | LogStep::Offer(..) | LogStep::Lost(..) => Stepped::Nothing,
+                LogStep::Nothing
+                | LogStep::Offer(..)
+                | LogStep::OfferJournal(..)
+                | LogStep::Lost(..) => Stepped::Nothing,
             },
             SettleStep::Moved => Stepped::Moved,
             SettleStep::Refused(member) => {
@@ -90,7 +107,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Lists the operations that a member's log has news for: of those that wait for their turn the
+    /// Lists the operations that a log has news for: of those that wait for their turn the
     /// one that came first.
     fn call_up(&mut self, holder: MemberIndex) {
         let mut first: Option<(u64, SlotIndex)> = None;
@@ -100,7 +117,7 @@ impl Engine<'_> {
             match (stripe.share(), stripe.awaits()) {
                 (Share::Queued(member), _)
                     if member == holder
-                        && !self.array.absent().contains(holder)
+                        && !self.array.lost().contains(holder)
                         && !self.array.log.are_refused() =>
                 {
                     let candidate = (claim.arrival(), index);

@@ -18,8 +18,8 @@ mod settle;
 mod slots;
 
 pub use crate::array::{
-    Access, BadBlock, Behind, Dirty, Fate, ReadsFrom, Reshape, RowLog, Seat, SeatRefusal, Setup,
-    SetupError,
+    Access, BadBlock, Behind, Dirty, Fate, JournalSeat, ReadsFrom, Reshape, RowLog, Seat,
+    SeatRefusal, Setup, SetupError,
 };
 pub use crate::host::Blocked;
 pub use crate::metadata::Replacement;
@@ -42,7 +42,7 @@ use crate::log::Share;
 use crate::members::MemberState;
 use crate::metadata::{Need, WriterStep};
 use crate::pass::{Pass, Reshaping};
-use crate::stripe::{Awaits, Next, Ports, Stripe};
+use crate::stripe::{Awaits, Ending, Next, Outcome, Ports, Stripe};
 use crate::units::{Generation, MemberIndex, Sectors};
 use abandon::Abandoned;
 use overlap::{Overlaps, Turn};
@@ -457,6 +457,7 @@ impl<'m> Engine<'m> {
             Next::Enter(next) | Next::Wait(next) | Next::Refused(next, _) => {
                 logging::share(&ports.array.log, next)
             }
+            Next::Done(Ending::Work(_, Outcome::Failed(_))) => Share::GivenUp,
             Next::Done(_) => Share::Nothing,
         };
         ports.array.log.shift(share, shifted, index);

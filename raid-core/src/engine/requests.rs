@@ -244,6 +244,9 @@ const fn weight(failure: &Failure) -> u8 {
         Failure::MemoryHeld { .. } => 1,
         // Of the rest nothing is known.
         Failure::HandedBack | Failure::Interrupted => 2,
-        Failure::Rejected { .. } | Failure::ArrayFailed | Failure::NothingToCompare => 3,
+        Failure::Rejected { .. }
+        | Failure::ArrayFailed
+        | Failure::JournalLost
+        | Failure::NothingToCompare => 3,
     }
 }

@@ -394,6 +394,7 @@ impl Engine<'_> {
             | Outcome::Failed(
                 Trouble::Unrecoverable
                 | Trouble::Unkept
+                | Trouble::JournalLost
                 | Trouble::NothingToCompare
                 | Trouble::NotCompared,
             ) => ReshapeHalt::Stopped(self.beyond_redundancy(work)),

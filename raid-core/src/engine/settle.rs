@@ -104,6 +104,7 @@ impl Engine<'_> {
             Outcome::Failed(
                 trouble @ (Trouble::Rejected(_)
                 | Trouble::ArrayFailed
+                | Trouble::JournalLost
                 | Trouble::NothingToCompare
                 | Trouble::HandedBack
                 | Trouble::MemoryHeld
@@ -170,6 +171,7 @@ const fn failure(trouble: Trouble, at: Lba, sectors: Sectors) -> Failure {
         Trouble::Unrecoverable | Trouble::Unkept => Failure::Unrecoverable { at, sectors },
         Trouble::Rejected(fault) => Failure::Rejected { fault },
         Trouble::ArrayFailed => Failure::ArrayFailed,
+        Trouble::JournalLost => Failure::JournalLost,
         Trouble::NothingToCompare => Failure::NothingToCompare,
         Trouble::HandedBack => Failure::HandedBack,
         Trouble::MemoryHeld => Failure::MemoryHeld { at, sectors },
@@ -192,6 +194,7 @@ fn next_piece(work: &Work, outcome: Outcome) -> Option<Work> {
         Outcome::Failed(
             Trouble::Rejected(_)
             | Trouble::ArrayFailed
+            | Trouble::JournalLost
             | Trouble::NothingToCompare
             | Trouble::HandedBack
             | Trouble::MemoryHeld,

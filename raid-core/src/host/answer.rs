@@ -37,6 +37,9 @@ pub enum Failure {
     /// The array has failed: more members are lost than the redundancy makes up for, or no metadata
     /// could be written. It takes no more writes.
     ArrayFailed,
+    /// The journal's device has failed, and nothing of this was written to the members. The array
+    /// takes no writes before it is started anew, with another journal or without one.
+    JournalLost,
     /// There is nothing to compare: the array is degraded here, or has no redundancy.
     NothingToCompare,
     /// The engine is quiesced. Nothing was written for this request: it can be started again, here
@@ -76,6 +79,9 @@ impl core::fmt::Display for Failure {
                 write!(f, "a device refused the command ({fault:?}); no member was blamed")
             }
             Self::ArrayFailed => f.write_str("the array has failed and takes no writes"),
+            Self::JournalLost => f.write_str(
+                "the journal has failed, so the array takes no writes: start it with another or without",
+            ),
             Self::NotCompared { at, .. } => write!(
                 f,
                 "a block of the row with sector {} cannot be read, so it was not compared; a repair \
@@ -119,6 +125,11 @@ pub enum Event {
         member: MemberIndex,
         /// The number that the replacement had so far.
         by: MemberIndex,
+    },
+    /// The journal's device is lost from now on: the array takes no more writes.
+    JournalFailed {
+        /// The last fault that it gave.
+        fault: Fault,
     },
     /// A command to a member was abandoned. The member is lost, as [`Event::MemberFailed`] says next
     /// if it was not before, and cannot come back while it has a command that is not dead.

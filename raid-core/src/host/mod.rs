@@ -14,7 +14,7 @@ pub use names::{RequestId, SlotIndex, Token};
 
 use crate::intent::IntentLine;
 use crate::metadata::Record;
-use crate::plan::Job;
+use crate::plan::{Job, JournalRow};
 use crate::rectangle::Rectangle;
 use crate::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
 use static_assertions::assert_impl_all;
@@ -160,6 +160,9 @@ pub enum Command {
     /// Complete a batch: write the header of the log of the member at this place, with the entries
     /// that were added to this batch, or with none. From then on it stands for the log before. It
     /// need not be durable: a flush of the device follows.
+    ///
+    /// With a journal, at the place behind the last member: write what is still to be written for the
+    /// rows of the batch.
     SealLog {
         /// The member's device.
         device: DeviceIndex,
@@ -167,6 +170,38 @@ pub enum Command {
         member: MemberIndex,
         /// The number of the batch.
         batch: u32,
+    },
+    /// Add the new blocks of a row to the journal, behind those that were added before. Nothing of
+    /// the batch counts before it is sealed, and the device flushed.
+    ///
+    /// A stretch with another number than that of the row before is a new one: the host remembers
+    /// where it begins.
+    LogRow {
+        /// The journal's device.
+        device: DeviceIndex,
+        /// The place behind the last member.
+        member: MemberIndex,
+        /// The number of the batch.
+        batch: u32,
+        /// The number of the stretch of the journal that the row is a part of.
+        stretch: u32,
+        /// What is about to be written, and where it is in memory.
+        row: JournalRow,
+    },
+    /// Put on record that nothing before this stretch of the journal is needed: its tail moves to
+    /// where the stretch begins. If no row of it was added yet, it begins here and now; what a walk
+    /// along the journal needs to find there is to be durable before the record. The record itself
+    /// need not be: a flush of the device follows.
+    ///
+    /// A [`Command::Record`] for the same device can be under way: where a format keeps both in one
+    /// place, the host has the one wait for the other.
+    RecordTail {
+        /// The journal's device.
+        device: DeviceIndex,
+        /// The place behind the last member.
+        member: MemberIndex,
+        /// The number of the stretch.
+        stretch: u32,
     },
     /// Run a job over memory: parity, recovery, comparison or copying.
     Compute(Job),
@@ -188,7 +223,9 @@ impl Command {
             | Self::RecordIntent { device, .. }
             | Self::RecordBad { device, .. }
             | Self::LogParity { device, .. }
-            | Self::SealLog { device, .. } => Some(*device),
+            | Self::SealLog { device, .. }
+            | Self::LogRow { device, .. }
+            | Self::RecordTail { device, .. } => Some(*device),
             Self::Compute(_) => None,
         }
     }

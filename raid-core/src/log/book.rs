@@ -105,7 +105,11 @@ impl Book {
 
     const fn count(&mut self, share: Share) -> Option<&mut u16> {
         match share {
-            Share::Nothing | Share::Early => None,
+            Share::Nothing
+            | Share::Early
+            | Share::GivenUp
+            | Share::Recording(_)
+            | Share::Recorded(_) => None,
             Share::Queued(_) => Some(&mut self.queued),
             Share::Writing(_) => Some(&mut self.writing),
             Share::Entered(_) => Some(&mut self.entered),

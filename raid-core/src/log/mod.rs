@@ -19,25 +19,30 @@
 //! crash can tell that the logs were in use.
 
 mod book;
+mod journal;
 mod settling;
 
 use book::{Book, BookStep, Page};
+use journal::{Journal, JournalStep};
 
 use crate::host::{Busy, Completion, Fault, Misuse, SlotIndex};
 use crate::limits::MEMBERS_MAX;
 use crate::members::MemberSet;
 use crate::metadata::Consistency;
 use crate::plan::Logging;
-use crate::units::{MemberIndex, Sectors};
+use crate::units::{FAULT_UNIT, MemberIndex, Sectors};
 
 pub(crate) use book::LogTask;
+pub use journal::Half;
+pub(crate) use journal::{Emptied, Joined, JournalTask, Ticket};
 pub(crate) use settling::{SettleStep, Settling};
 
 /// The logs of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Logs {
-    /// Room for the partial parity of a batch; `None` where the array has no log.
-    room: Option<Sectors>,
+    /// The longest rectangle that can be logged; `None` where the array has no log.
+    longest: Option<Sectors>,
+    journal: Option<Journal>,
     standing: Standing,
     books: [Book; MEMBERS_MAX],
     pub(crate) settling: Settling,
@@ -79,6 +84,27 @@ pub(crate) enum Share {
     Writing(MemberIndex),
     /// Its entry is written; its writes are not over.
     Entered(MemberIndex),
+    /// Its row is being written to the journal,
+    Recording(Half),
+    /// or is there; its writes to the members are not over.
+    Recorded(Half),
+    /// Nothing, for it has ended without having done what it was to do.
+    GivenUp,
+}
+
+/// Which log an array has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogKind {
+    None,
+    /// So much partial parity fits into a batch.
+    PartialParity {
+        room: Sectors,
+    },
+    /// A journal of so many blocks, for so many members.
+    Journal {
+        blocks: u64,
+        members: u8,
+    },
 }
 
 /// Whether an operation may write its entry.
@@ -107,14 +133,24 @@ pub(crate) enum LogStep {
     Moved,
     /// This is to be issued, with this epoch.
     Offer(MemberIndex, u32, LogTask),
+    OfferJournal(MemberIndex, u32, JournalTask),
     /// This member failed.
     Lost(MemberIndex, Fault),
 }
 
 impl Logs {
-    pub(crate) const fn new(room: Option<Sectors>) -> Self {
+    pub(crate) fn new(kind: LogKind) -> Self {
+        let (longest, journal) = match kind {
+            LogKind::None => (None, None),
+            LogKind::PartialParity { room } => (Some(room), None),
+            LogKind::Journal { blocks, members } => {
+                let journal = Journal::new(MemberIndex(members), blocks);
+                (Some(longest_row(journal.most_blocks(), members)), Some(journal))
+            }
+        };
         Self {
-            room,
+            longest,
+            journal,
             standing: Standing::Off,
             books: [Book::CLOSED; MEMBERS_MAX],
             settling: Settling::IDLE,
@@ -126,19 +162,74 @@ impl Logs {
         }
     }
 
+    /// The longest rectangle that can be logged; `None` where the array has no log.
+    pub(crate) const fn longest(&self) -> Option<Sectors> {
+        self.longest
+    }
+
+    /// Room for the partial parity of a batch, in an array with logs of that.
     #[inline]
     pub(crate) const fn room(&self) -> Option<Sectors> {
-        self.room
+        match self.journal {
+            None => self.longest,
+            Some(_) => None,
+        }
     }
 
     /// How a write that is planned now goes about the log.
     #[inline]
     pub(crate) const fn logging(&self, vouched: Consistency) -> Logging {
-        match (self.room, vouched) {
-            (None, _) => Logging::No,
-            (Some(_), Consistency::Clean) => Logging::PartialParity,
-            (Some(_), Consistency::InSyncTo(_)) => Logging::NotYet,
+        match (self.longest, &self.journal, vouched) {
+            (None, ..) => Logging::No,
+            (Some(_), Some(_), _) => Logging::Journal,
+            (Some(_), None, Consistency::Clean) => Logging::PartialParity,
+            (Some(_), None, Consistency::InSyncTo(_)) => Logging::NotYet,
         }
+    }
+
+    /// Where the journal sits: the place behind those of the members. `None` where the array has
+    /// none.
+    pub(crate) fn journal_place(&self) -> Option<MemberIndex> {
+        self.journal.as_ref().map(|journal| journal.place)
+    }
+
+    /// Whether there is a journal that serves.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| !journal.is_lost())
+    }
+
+    fn journal_at(&mut self, place: MemberIndex) -> Option<&mut Journal> {
+        self.journal.as_mut().filter(|journal| journal.place == place)
+    }
+
+    /// The journal's device is lost.
+    pub(crate) fn lose_journal(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.lose();
+            self.calls.insert(journal.place);
+        }
+    }
+
+    /// Whether an operation that waits for the journal may have a row of so many blocks logged,
+    /// each so long.
+    pub(crate) fn join_journal(&mut self, slot: SlotIndex, blocks: u32, each: Sectors) -> Joined {
+        let Some(journal) = &mut self.journal else { return Joined::Later };
+        self.ready.insert(journal.place);
+        journal.join(slot, row_blocks(blocks, each))
+    }
+
+    /// Whether this batch of the journal is durable.
+    pub(crate) fn is_recorded(&self, batch: u32) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.is_durable(batch))
+    }
+
+    /// Asks for the journal to be emptied, if there is one.
+    pub(crate) fn ask_to_empty(&mut self) -> Emptied {
+        let Some(journal) = &mut self.journal else { return Emptied::Already };
+        let place = journal.place;
+        let emptied = journal.ask_to_empty();
+        self.ready.insert(place);
+        emptied
     }
 
     fn book(&mut self, member: MemberIndex) -> Option<&mut Book> {
@@ -148,11 +239,16 @@ impl Logs {
     /// What an operation has in a log has changed: the only place where that is counted.
     #[inline]
     pub(crate) fn shift(&mut self, before: Share, after: Share, slot: SlotIndex) {
-        if before == after || self.room.is_none() {
+        if before == after || self.longest.is_none() {
+            return;
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.shift(before, after, slot);
+            self.ready.insert(journal.place);
             return;
         }
         match before {
-            Share::Nothing => {}
+            Share::Nothing | Share::GivenUp | Share::Recording(_) | Share::Recorded(_) => {}
             Share::Early => self.early = self.early.saturating_sub(1),
             Share::Queued(member) | Share::Writing(member) | Share::Entered(member) => {
                 if let Some(book) = self.book(member) {
@@ -162,7 +258,7 @@ impl Logs {
             }
         }
         match after {
-            Share::Nothing => {}
+            Share::Nothing | Share::GivenUp | Share::Recording(_) | Share::Recorded(_) => {}
             Share::Early => self.early = self.early.saturating_add(1),
             Share::Queued(member) | Share::Writing(member) | Share::Entered(member) => {
                 if let Some(book) = self.book(member) {
@@ -179,7 +275,7 @@ impl Logs {
         if let Standing::Refused(fault) = self.standing {
             return Turn::Never(fault);
         }
-        let room = self.room.unwrap_or_default();
+        let room = self.longest.unwrap_or_default();
         let turn = self.book(holder).map_or(Turn::Later, |book| book.join(slot, partial, room));
         self.ready.insert(holder);
         turn
@@ -239,21 +335,29 @@ impl Logs {
 
     /// This operation is the first that waits for a member's log.
     pub(crate) fn call(&mut self, holder: MemberIndex, slot: SlotIndex) {
-        if let Some(book) = self.book(holder) {
+        if let Some(journal) = self.journal_at(holder) {
+            journal.call(slot);
+        } else if let Some(book) = self.book(holder) {
             book.called = Some(slot);
         }
     }
 
     /// No operation was found that waits for a member's log.
     pub(crate) fn forget_queue(&mut self, holder: MemberIndex) {
-        if let Some(book) = self.book(holder) {
+        // The journal's counts are of shares alone.
+        if self.journal.is_none()
+            && let Some(book) = self.book(holder)
+        {
             book.forget_queue();
         }
     }
 
     /// A book whose first operation in line is to be found.
     pub(crate) fn wants_next(&self, holder: MemberIndex) -> bool {
-        self.books.get(holder.index()).is_some_and(Book::wants_next)
+        match &self.journal {
+            Some(journal) => journal.place == holder && journal.wants_next(),
+            None => self.books.get(holder.index()).is_some_and(Book::wants_next),
+        }
     }
 
     /// Whether the logs are to be used from now on, or are, all of them being open.
@@ -288,6 +392,9 @@ impl Logs {
 
     /// Takes one step with one member's log.
     pub(crate) fn step(&mut self, vouched: Consistency, present: MemberSet) -> LogStep {
+        if self.journal.is_some() {
+            return self.step_journal(present);
+        }
         self.advance(vouched, present);
         if matches!(self.standing, Standing::Opening | Standing::On)
             && let Some(next) = self.next_to_open(present)
@@ -330,6 +437,42 @@ impl Logs {
         }
     }
 
+    /// Takes one step with the journal.
+    fn step_journal(&mut self, present: MemberSet) -> LogStep {
+        let Some(journal) = &mut self.journal else { return LogStep::Nothing };
+        let place = journal.place;
+        if !self.ready.contains(place) {
+            return LogStep::Nothing;
+        }
+        self.ready.remove(place);
+        match journal.step() {
+            JournalStep::Nothing => LogStep::Moved,
+            JournalStep::Again => {
+                self.ready.insert(place);
+                self.calls.insert(place);
+                LogStep::Moved
+            }
+            JournalStep::Settle => {
+                self.settling.begin(MemberSet::only(place), present);
+                LogStep::Moved
+            }
+            JournalStep::Offer(epoch, task) => LogStep::OfferJournal(place, epoch, task),
+            JournalStep::Lost(fault) => LogStep::Lost(place, fault),
+        }
+    }
+
+    /// What the host said to what a step of the journal offered under this epoch.
+    pub(crate) fn offered_journal(&mut self, epoch: u32, answer: Result<(), Busy>) {
+        let Some(journal) = &mut self.journal else { return };
+        match answer {
+            Ok(()) => {
+                journal.taken(epoch);
+                self.ready.insert(journal.place);
+            }
+            Err(Busy) => self.refused.insert(journal.place),
+        }
+    }
+
     /// What the host said to what a step offered.
     pub(crate) fn offered(&mut self, member: MemberIndex, answer: Result<(), Busy>) {
         match (answer, self.book(member)) {
@@ -346,8 +489,13 @@ impl Logs {
         epoch: u32,
         completion: Completion,
     ) -> Result<(), Misuse> {
-        let book = self.book(member).ok_or(Misuse::UnknownToken)?;
-        book.settle(epoch, completion)?;
+        match (self.journal_at(member), member) {
+            (Some(journal), _) => journal.settle(epoch, completion)?,
+            (None, member) => {
+                let book = self.book(member).ok_or(Misuse::UnknownToken)?;
+                book.settle(epoch, completion)?;
+            }
+        }
         self.ready.insert(member);
         Ok(())
     }
@@ -367,7 +515,9 @@ impl Logs {
     /// Nobody needs any more what these logs say.
     pub(crate) fn settled(&mut self, covered: MemberSet) {
         for member in covered {
-            if let Some(book) = self.book(member) {
+            if let Some(journal) = self.journal_at(member) {
+                journal.settled();
+            } else if let Some(book) = self.book(member) {
                 book.settled();
             }
         }
@@ -389,8 +539,23 @@ impl Logs {
         let books = self.books.iter().zip(0..=u8::MAX);
         let waiting = books.filter(|(book, _)| book.is_in_flight());
         let waiting: MemberSet = waiting.map(|(_, member)| MemberIndex(member)).collect();
-        waiting.union(self.settling.in_flight())
+        let journal = self.journal.as_ref().filter(|journal| journal.is_in_flight());
+        let journal = journal.map_or(MemberSet::NONE, |journal| MemberSet::only(journal.place));
+        waiting.union(journal).union(self.settling.in_flight())
     }
+}
+
+/// At most so many blocks of the journal are taken by a row of blocks that are each so long: what
+/// it holds, and a meta block for each 4 KiB of its length. Fewer meta blocks do as a rule; how many
+/// is the format's affair.
+fn row_blocks(blocks: u32, each: Sectors) -> u64 {
+    each.0.div_ceil(FAULT_UNIT.0).saturating_mul(u64::from(blocks).saturating_add(1))
+}
+
+/// The longest rectangle of an array with so many members that takes no more blocks of the journal.
+fn longest_row(most_blocks: u64, members: u8) -> Sectors {
+    let units = most_blocks.checked_div(row_blocks(members.into(), FAULT_UNIT)).unwrap_or(0);
+    Sectors(units.saturating_mul(FAULT_UNIT.0))
 }
 
 #[cfg(test)]

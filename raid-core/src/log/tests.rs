@@ -3,7 +3,7 @@
 use super::*;
 use heapless::Vec;
 
-const ROOM: Option<Sectors> = Some(Sectors(16));
+const ROOM: LogKind = LogKind::PartialParity { room: Sectors(16) };
 
 fn members(places: impl IntoIterator<Item = u8>) -> MemberSet {
     places.into_iter().map(MemberIndex).collect()
@@ -25,6 +25,7 @@ fn offers(logs: &mut Logs, present: MemberSet) -> Vec<(u8, u32, LogTask), 8> {
                 logs.offered(member, Ok(()));
                 offers.push((member.0, epoch, task)).unwrap();
             }
+            LogStep::OfferJournal(..) => panic!("there is no journal"),
             LogStep::Lost(member, fault) => panic!("{member:?}: {fault:?}"),
         }
     }

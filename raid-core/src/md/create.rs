@@ -18,6 +18,7 @@ use super::fields::{
 use super::ppl::PPL_HEADER_SECTORS;
 use super::roles::Roles;
 use super::superblock::{Replacement, Superblock, ZoneLayout};
+use crate::engine::JournalSeat;
 use crate::geometry::{ConfigError, Geometry, Layout, Shape};
 use crate::limits::{MEMBERS_MAX, MIRROR_UNIT};
 use crate::metadata::Consistency;
@@ -85,6 +86,8 @@ pub struct NewArray {
     /// How much each device has for logs of partial parity.
     log_sectors: Option<u16>,
     bitmap: Option<NewBitmap>,
+    /// The size of the journal's device.
+    journal: Option<Sectors>,
 }
 
 /// Where a new array keeps its bitmap, from the superblock, and how it begins.
@@ -134,6 +137,15 @@ pub enum CreateError {
         /// Where the data starts.
         offset: DeviceSector,
     },
+    /// A journal is for levels 4, 5 and 6.
+    JournalLevel,
+    /// The journal's device is too small.
+    JournalRoom {
+        /// Its size.
+        device: Sectors,
+        /// What it would have to have.
+        needed: Sectors,
+    },
     /// Level 0 on devices that do not have equally many chunks.
     Zones {
         /// The place of one device.
@@ -173,6 +185,12 @@ impl fmt::Display for CreateError {
                 "before the data, at sector {}, there is no room for a log of partial parity: start the data \
                  further on",
                 offset.0
+            ),
+            Self::JournalLevel => f.write_str("a journal is for levels 4, 5 and 6"),
+            Self::JournalRoom { device, needed } => write!(
+                f,
+                "the device for the journal has {} sectors, {} are needed",
+                device.0, needed.0
             ),
             Self::Zones { first, second } => write!(
                 f,
@@ -243,6 +261,7 @@ impl NewArray {
             devices,
             log_sectors,
             bitmap: None,
+            journal: None,
         })
     }
 
@@ -325,6 +344,44 @@ impl NewArray {
         Ok(Self { log_sectors: Some(sectors), ..self })
     }
 
+    /// The same array with a journal, on a device of this size.
+    ///
+    /// # Errors
+    ///
+    /// A level without parity, or a device that is too small.
+    pub fn with_journal(self, device: Sectors) -> Result<Self, CreateError> {
+        match self.blueprint.layout {
+            Layout::Raid4 | Layout::Raid5(_) | Layout::Raid6(_) => {}
+            Layout::Raid0 | Layout::Raid1 | Layout::Raid10(_) => {
+                return Err(CreateError::JournalLevel);
+            }
+        }
+        let least = JournalSeat::room_min(self.geometry.members());
+        let least = Sectors(least.0.saturating_add(2 * FAULT_UNIT.0));
+        let (minor, tail) = (self.blueprint.minor, BAD_BLOCK_SECTORS.into());
+        if room(minor, self.data_offset, device, tail) < least {
+            let needed = device_size_for(minor, self.data_offset, least, tail);
+            return Err(CreateError::JournalRoom { device, needed });
+        }
+        Ok(Self { journal: Some(device), ..self })
+    }
+
+    /// The superblock of its journal, to be encoded over zeroes; `None` if it has none. The journal
+    /// itself begins with an empty meta block.
+    #[must_use]
+    pub fn journal_superblock(&self, uuid: DeviceUuid) -> Option<Superblock> {
+        let device_size = self.journal?;
+        let super_offset = self.blueprint.minor.position(device_size)?;
+        let like = self.superblock(MemberIndex(0), uuid, DeviceFlags::empty())?;
+        Some(Superblock {
+            dev_number: self.geometry.members().into(),
+            super_offset,
+            data_size: self.data_size(super_offset, device_size),
+            validity: Validity::JournalTail(Sectors::ZERO),
+            ..like
+        })
+    }
+
     /// The shape of the array.
     #[must_use]
     pub const fn geometry(&self) -> &Geometry {
@@ -382,7 +439,10 @@ impl NewArray {
                 0 => Consistency::Clean,
                 _ => self.blueprint.consistency,
             },
-            roles: Roles::of_new_array(members),
+            roles: match self.journal {
+                None => Roles::of_new_array(members),
+                Some(_) => Roles::of_new_array(members).with_journal(members.into()),
+            },
             device_uuid: uuid,
             dev_number: place.0.into(),
             super_offset,
@@ -397,6 +457,9 @@ impl NewArray {
     }
 
     fn write_log(&self) -> WriteLog {
+        if self.journal.is_some() {
+            return WriteLog::Journal;
+        }
         match (self.log_sectors, self.bitmap) {
             (_, Some(NewBitmap { offset, .. })) => WriteLog::Bitmap { offset, kind: Bitmap::Local },
             (Some(sectors), None) => {

@@ -40,9 +40,7 @@ impl fmt::Display for JoinError {
             Self::NoRoom { has, needs } => {
                 write!(f, "it has {} sectors where {} are needed", has.0, needs.0)
             }
-            Self::WriteLog => {
-                f.write_str("the array keeps a log on its members, which is not supported yet")
-            }
+            Self::WriteLog => f.write_str("it was of the array when that had another log"),
         }
     }
 }
@@ -63,7 +61,6 @@ impl Superblock {
         uuid: DeviceUuid,
         device_size: Sectors,
     ) -> Result<Self, JoinError> {
-        self.check_write_log()?;
         let needs = self.least_device();
         let no_room = JoinError::NoRoom { has: device_size, needs };
         if device_size < needs {
@@ -104,7 +101,6 @@ impl Superblock {
     ///
     /// Its data area is too short, or the array keeps a log.
     pub fn for_returning_device(&self, number: u32, own: &Self) -> Result<Self, JoinError> {
-        self.check_write_log()?;
         let same_log =
             core::mem::discriminant(&self.write_log) == core::mem::discriminant(&own.write_log);
         if !same_log {
@@ -128,13 +124,6 @@ impl Superblock {
             bad_block_log: BadBlockLog { entries: BadBlocks::None, ..own.bad_block_log },
             ..self.clone()
         })
-    }
-
-    fn check_write_log(&self) -> Result<(), JoinError> {
-        match self.write_log {
-            WriteLog::None | WriteLog::Bitmap { .. } | WriteLog::PartialParity { .. } => Ok(()),
-            WriteLog::Journal => Err(JoinError::WriteLog),
-        }
     }
 
     /// The smallest device that can come in.

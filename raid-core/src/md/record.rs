@@ -31,6 +31,11 @@ impl Superblock {
         self.update_time = time;
         let replaced = replacement.map(|replacement| replacement.member);
         self.roles.fail(&failed.difference(replaced.into_iter().collect()));
+        // It goes by the place behind the last member.
+        let journal = u8::try_from(self.members).map(MemberIndex);
+        if journal.is_ok_and(|place| failed.contains(place)) {
+            self.roles.fail_journal();
+        }
         let place = match self.own_role() {
             DeviceRole::Slot(place) => u8::try_from(place).ok().map(MemberIndex),
             DeviceRole::Spare | DeviceRole::Faulty | DeviceRole::Journal => None,

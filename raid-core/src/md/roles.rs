@@ -83,6 +83,14 @@ impl Roles {
         Self { head, tail: SPARE, count: NEW_COUNT.max(members) }
     }
 
+    /// The same of an array whose device of this number is its journal.
+    #[must_use]
+    pub fn with_journal(mut self, number: u32) -> Self {
+        // A new list has numbers to spare.
+        self.say(number, JOURNAL).unwrap_or_default();
+        self
+    }
+
     /// What is said of a device number. A number beyond the list is a spare's, as md has it.
     #[must_use]
     pub fn role(&self, number: u32) -> DeviceRole {
@@ -173,6 +181,15 @@ impl Roles {
         for raw in self.head.iter_mut().chain([&mut self.tail]) {
             if *raw < SLOT_END && *raw >= u16::from(end) {
                 *raw = SPARE;
+            }
+        }
+    }
+
+    /// Calls the journal's device faulty.
+    pub fn fail_journal(&mut self) {
+        for raw in self.head.iter_mut().chain([&mut self.tail]) {
+            if *raw == JOURNAL {
+                *raw = FAULTY;
             }
         }
     }

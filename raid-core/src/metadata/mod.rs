@@ -16,7 +16,7 @@ pub struct Record {
     pub events: u64,
     /// Whether parity and copies agree with the data.
     pub consistency: Consistency,
-    /// Places whose member is not to be used again.
+    /// Places whose member is not to be used again. A journal goes by the place behind the last member.
     pub failed: MemberSet,
     /// Places whose member is being rebuilt. All other members that have not failed are valid
     /// everywhere.

@@ -156,6 +156,48 @@ impl Buffers {
     }
 }
 
+/// The new blocks of a row that a write is about to change, as a journal takes them: covered data
+/// blocks, and all parity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalRow {
+    rectangle: Rectangle,
+    buffers: Buffers,
+}
+
+impl JournalRow {
+    pub(crate) const fn of(rectangle: Rectangle, buffers: Buffers) -> Self {
+        Self { rectangle, buffers }
+    }
+
+    /// What is about to be written.
+    #[must_use]
+    pub const fn rectangle(&self) -> &Rectangle {
+        &self.rectangle
+    }
+
+    /// The places whose data blocks are about to be written.
+    #[must_use]
+    pub fn covered(&self) -> MemberSet {
+        self.rectangle.covered()
+    }
+
+    /// The places of P and, at level 6, of Q.
+    #[must_use]
+    pub fn parity(&self) -> (MemberIndex, Option<MemberIndex>) {
+        match self.rectangle.span {
+            Span::Row { roles, .. } => (roles.p(), roles.q()),
+            // No array with copies has a journal.
+            Span::Chunk { .. } => (MemberIndex(u8::MAX), None),
+        }
+    }
+
+    /// Where the new block of a place is, as long as the rectangle.
+    #[must_use]
+    pub fn buffer(&self, member: MemberIndex) -> Buffer {
+        self.buffers.after(&self.rectangle, member, member)
+    }
+}
+
 impl Job {
     /// What is to be computed.
     #[must_use]

@@ -11,10 +11,11 @@ mod parity;
 mod partial;
 
 pub(crate) use job::Buffers;
-pub use job::{Job, Outside, Parities, Recovery, Task};
+pub use job::{Job, JournalRow, Outside, Parities, Recovery, Task};
 pub use partial::{PartialParity, UpdateWay};
 
 use crate::host::Durability;
+pub use crate::log::Half;
 use crate::members::MemberSet;
 use crate::rectangle::{Rectangle, Span};
 use crate::units::MemberIndex;
@@ -126,6 +127,8 @@ pub enum Logging {
     NotYet,
     /// They do.
     PartialParity,
+    /// They go by a journal, which takes the new blocks of the row: data, and all parity.
+    Journal,
 }
 
 /// What is to be in a log before the first write of a plan.
@@ -138,6 +141,10 @@ pub enum Logged {
     /// The partial parity, or that the whole row is written: in the log of the member that holds the
     /// parity.
     At(MemberIndex),
+    /// All new blocks of the row, in the journal,
+    ToJournal,
+    /// where they are by now, in this stretch of it.
+    InJournal(Half),
 }
 
 /// Whether parity and copies may be an input.

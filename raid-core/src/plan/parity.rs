@@ -84,13 +84,15 @@ impl RowPlan {
         if void.count() > self.parity.count() && !void.intersection(self.covered).is_empty() {
             return Err(NoPlan::Unrecoverable);
         }
-        // Parity that cannot be made is left out if it is bad already: it stands in for nobody.
-        let sound = live.difference(self.at.bad);
-        let (path, live) = match (self.write_path(source, live), self.write_path(source, sound)) {
-            (Some(path), _) => (path, live),
-            (None, Some(path)) => (path, sound),
-            (None, None) => return Err(NoPlan::Unrecoverable),
+        // Parity that cannot be made is left out if it is bad already: it stands in for nobody. A
+        // journal takes all parity, also that of a member that may come back.
+        let path = |made| self.write_path(source, made).map(|path| (path, made));
+        let all = match self.at.logging {
+            Logging::Journal => path(self.parity),
+            Logging::No | Logging::NotYet | Logging::PartialParity => None,
         };
+        let found = all.or_else(|| path(live)).or_else(|| path(live.difference(self.at.bad)));
+        let (path, live) = found.ok_or(NoPlan::Unrecoverable)?;
         Ok(Plan {
             reads: path.reads,
             tasks: path.tasks,
@@ -230,6 +232,7 @@ impl RowPlan {
         match self.at.logging {
             Logging::No => Logged::No,
             Logging::NotYet => Logged::NotYet,
+            Logging::Journal => Logged::ToJournal,
             Logging::PartialParity if kept.contains(self.row.p()) => Logged::At(self.row.p()),
             Logging::PartialParity => Logged::No,
         }
@@ -239,7 +242,8 @@ impl RowPlan {
     fn partial_parity(&self, way: UpdateWay) -> Option<Task> {
         match (self.logged(self.parity), PartialParity::of(&self.row, self.covered, way)) {
             (Logged::At(_), PartialParity::XorOf(_)) => Some(Task::PartialParity(way)),
-            (Logged::At(_), PartialParity::None) | (Logged::No | Logged::NotYet, _) => None,
+            (Logged::At(_), PartialParity::None)
+            | (Logged::No | Logged::NotYet | Logged::ToJournal | Logged::InJournal(_), _) => None,
         }
     }
 

@@ -5,9 +5,10 @@
 //!              +---------------------+
 //!              v                     |
 //!  Planned -> Gather ----> Compute --+--> (ParityLog) -> Log ------> Intend ---> Commit ...
-//!             reads        jobs           waits for a    waits for   waits for   writes
-//!                                         durable entry  the dirty   the bits of
-//!                                         in a log       mark        its chunks
+//!             reads        jobs           (ToJournal)    waits for   waits for   writes
+//!                                         waits for a    the dirty   the bits of
+//!                                         durable entry  mark        its chunks
+//!                                         in a log
 //!
 //!                                                       ... Commit -> (Rewrite) -> Record
 //!                                                                     in units     waits
@@ -25,6 +26,7 @@ mod compute;
 mod flush;
 mod gather;
 mod intend;
+mod journal;
 mod log;
 mod parity_log;
 mod planned;
@@ -38,6 +40,7 @@ pub(crate) use compute::{Call, Compute};
 pub(crate) use flush::Flush;
 pub(crate) use gather::Gather;
 pub(crate) use intend::Intend;
+pub(crate) use journal::ToJournal;
 pub(crate) use log::Log;
 pub(crate) use parity_log::ParityLog;
 pub(crate) use planned::Planned;
@@ -62,6 +65,7 @@ pub(crate) enum Stripe {
     Gather(Gather),
     Compute(Compute),
     ParityLog(ParityLog),
+    ToJournal(ToJournal),
     Log(Log),
     Intend(Intend),
     Commit(Commit),
@@ -129,6 +133,7 @@ impl Stripe {
             Self::Gather(state) => state.step(ports),
             Self::Compute(state) => state.step(ports),
             Self::ParityLog(state) => state.step(ports),
+            Self::ToJournal(state) => state.step(ports),
             Self::Log(state) => state.step(ports),
             Self::Intend(state) => state.step(ports),
             Self::Commit(state) => state.step(ports),
@@ -154,6 +159,7 @@ impl Stripe {
             Self::Compute(state) => state.settle(member, completion),
             Self::Rewrite(state) => state.settle(member, completion),
             Self::ParityLog(state) => state.settle(member, completion),
+            Self::ToJournal(state) => state.settle(member, completion),
             Self::Planned(_) | Self::Log(_) | Self::Intend(_) | Self::Record(_) => {
                 Err(Misuse::UnknownToken)
             }
@@ -176,6 +182,7 @@ impl Stripe {
             Self::Commit(state) => Ok(after(&state.work, &state.plan)),
             Self::Rewrite(state) => Ok(state.memory(after(&state.work, &state.plan))),
             Self::ParityLog(state) => state.memory(member, slot),
+            Self::ToJournal(state) => state.memory(slot),
             Self::Flush(_) => Ok(None),
             Self::Compute(_) => Err(Misuse::NoDevice),
             Self::Planned(_) | Self::Log(_) | Self::Intend(_) | Self::Record(_) => {
@@ -192,6 +199,7 @@ impl Stripe {
             Self::Gather(state) => planned(&state.plan) || state.faulted.contains(member),
             Self::Compute(state) => planned(&state.plan),
             Self::ParityLog(state) => planned(&state.parts().1),
+            Self::ToJournal(state) => planned(&state.plan),
             Self::Log(state) => planned(&state.plan),
             Self::Intend(state) => planned(&state.plan),
             Self::Commit(state) => planned(&state.plan),
@@ -209,6 +217,7 @@ impl Stripe {
             Self::Gather(_)
             | Self::Compute(_)
             | Self::ParityLog(_)
+            | Self::ToJournal(_)
             | Self::Log(_)
             | Self::Intend(_)
             | Self::Commit(_)
@@ -233,6 +242,7 @@ impl Stripe {
     pub(crate) fn awaits(&self) -> Awaits {
         match self {
             Self::ParityLog(state) => state.awaits().map_or(Awaits::Completions, Awaits::Log),
+            Self::ToJournal(state) => state.awaits(),
             Self::Log(state) => Awaits::Generation(state.until),
             Self::Record(state) => Awaits::Generation(state.until),
             Self::Intend(_) => Awaits::Bits,
@@ -254,6 +264,7 @@ impl Stripe {
             Self::Gather(state) => Some(&state.work),
             Self::Compute(state) => Some(&state.work),
             Self::ParityLog(state) => Some(state.work()),
+            Self::ToJournal(state) => Some(&state.work),
             Self::Log(state) => Some(&state.work),
             Self::Intend(state) => Some(&state.work),
             Self::Commit(state) => Some(&state.work),
@@ -268,6 +279,7 @@ impl Stripe {
     pub(crate) const fn share(&self) -> Share {
         match self {
             Self::ParityLog(state) => state.share(),
+            Self::ToJournal(state) => state.share(),
             Self::Gather(Gather { work, plan, .. }) | Self::Compute(Compute { work, plan, .. }) => {
                 parity_log::share_before(work, plan)
             }
@@ -289,6 +301,10 @@ impl Stripe {
             // From here on nothing that is lost is planned around: the state alone decides.
             Self::Compute(state) => (0, 9, state.open()),
             Self::ParityLog(state) => {
+                let (state, open) = state.rank();
+                (0, state, open)
+            }
+            Self::ToJournal(state) => {
                 let (state, open) = state.rank();
                 (0, state, open)
             }

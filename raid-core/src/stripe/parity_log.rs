@@ -4,7 +4,7 @@
 //! This comes before the dirty mark, not after it: an array that is dirty has been logged, so a log
 //! that nobody wrote to tells that no row is torn.
 
-use super::{Call, Ending, Log, Next, Outcome, Ports, Stripe, Trouble, Work};
+use super::{Call, Ending, Log, Next, Outcome, Ports, Stripe, ToJournal, Trouble, Work};
 use crate::array::{Array, Fate};
 use crate::batch::Settled;
 use crate::host::{Blocked, Buffer, Command, Completion, Fault, Host, Misuse, SlotIndex};
@@ -55,7 +55,8 @@ impl ParityLog {
             Logged::At(holder) => {
                 Next::Enter(Stripe::ParityLog(Self::Queued(Queued { work, plan, holder })))
             }
-            Logged::No | Logged::NotYet => Log::enter(work, plan, array),
+            Logged::ToJournal => ToJournal::enter(work, plan, array),
+            Logged::No | Logged::NotYet | Logged::InJournal(_) => Log::enter(work, plan, array),
         }
     }
 
@@ -242,8 +243,9 @@ fn has_partial_parity(plan: &Plan) -> bool {
 pub(super) const fn share(work: &Work, plan: &Plan) -> Share {
     match (plan.logged, work.operation) {
         (Logged::At(holder), _) => Share::Entered(holder),
+        (Logged::InJournal(half), _) => Share::Recorded(half),
         (Logged::NotYet, Operation::Write(..)) => Share::Early,
-        (Logged::No | Logged::NotYet, _) => Share::Nothing,
+        (Logged::No | Logged::NotYet | Logged::ToJournal, _) => Share::Nothing,
     }
 }
 
@@ -251,6 +253,12 @@ pub(super) const fn share(work: &Work, plan: &Plan) -> Share {
 pub(super) const fn share_before(work: &Work, plan: &Plan) -> Share {
     match share(work, plan) {
         Share::Early => Share::Early,
-        Share::Nothing | Share::Queued(_) | Share::Writing(_) | Share::Entered(_) => Share::Nothing,
+        Share::Nothing
+        | Share::GivenUp
+        | Share::Queued(_)
+        | Share::Writing(_)
+        | Share::Entered(_)
+        | Share::Recording(_)
+        | Share::Recorded(_) => Share::Nothing,
     }
 }

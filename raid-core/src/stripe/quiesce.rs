@@ -48,6 +48,8 @@ impl Stripe {
                 Some(_) => Next::Wait(Self::ParityLog(state)),
                 None => unwritten(*state.work(), &state.parts().1),
             },
+            Self::ToJournal(state) if state.is_in_flight() => Next::Wait(Self::ToJournal(state)),
+            Self::ToJournal(state) => unwritten(state.work, &state.plan),
             Self::Log(Log { work, plan, .. }) | Self::Intend(Intend { work, plan }) => {
                 unwritten(work, &plan)
             }
@@ -93,6 +95,7 @@ impl Stripe {
             | Self::Gather(_)
             | Self::Compute(_)
             | Self::ParityLog(_)
+            | Self::ToJournal(_)
             | Self::Log(_)
             | Self::Intend(_)
             | Self::Commit(_)

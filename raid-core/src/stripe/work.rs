@@ -63,6 +63,8 @@ pub(crate) enum Trouble {
     Rejected(Fault),
     /// The array has failed.
     ArrayFailed,
+    /// The journal is lost, and nothing was written to the members.
+    JournalLost,
     /// There is nothing to compare.
     NothingToCompare,
     /// A block could not be read, so it was not compared with the others.

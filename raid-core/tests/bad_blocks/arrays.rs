@@ -111,6 +111,7 @@ pub(crate) fn found_bad(sim: &Sim<'_>) -> Vec<(u8, u64, u64)> {
         | Event::MemberFailed { .. }
         | Event::ArrayFailed
         | Event::MemberReplaced { .. }
+        | Event::JournalFailed { .. }
         | Event::MemberHung { .. }
         | Event::MemberQuiet { .. }
         | Event::Quiesced

@@ -58,6 +58,10 @@ pub(crate) fn judge(case: &Case<'_>, survivors: Vec<RamDevice>) {
         crate::logged::judge(case, &survivors);
         return;
     }
+    if let RowLog::Journal(_) = case.scenario.blueprint.log {
+        crate::journaled::judge(case, survivors);
+        return;
+    }
     let found = assemble(&survivors);
     let back = Back { case, open: open(case, &found), found, survivors };
     require!(
@@ -375,6 +379,8 @@ fn writes(command: &Command) -> bool {
         | Command::RecordBad { .. }
         | Command::LogParity { .. }
         | Command::SealLog { .. }
+        | Command::LogRow { .. }
+        | Command::RecordTail { .. }
         | Command::RecordIntent { .. } => true,
         Command::Read { .. } | Command::Flush { .. } | Command::Compute(_) => false,
     }

@@ -17,6 +17,7 @@ mod assembly;
 mod bad_blocks;
 mod bitmap;
 mod failing;
+mod journaled;
 mod judge;
 mod ledger;
 mod logged;

@@ -376,7 +376,7 @@ impl<'s, 't> Run<'s, 't> {
         }
         match (self.scenario.blueprint.bad_blocks, self.scenario.blueprint.log) {
             (0, _) => judge(&case, survivors),
-            (_, RowLog::None) => bad_blocks::judge(&case, &survivors),
+            (_, RowLog::None | RowLog::Journal(_)) => bad_blocks::judge(&case, &survivors),
             (_, RowLog::PartialParity { .. }) => logged_bad_blocks::judge(&case, &survivors),
         }
     }

@@ -75,6 +75,7 @@ fn with_failing(
             Ok(_)
             | Err(
                 Failure::Rejected { .. }
+                | Failure::JournalLost
                 | Failure::NothingToCompare
                 | Failure::MemoryHeld { .. }
                 | Failure::HandedBack

@@ -79,6 +79,8 @@ pub(crate) fn transfers(sim: &Sim<'_>) -> Vec<(Action, u8, u64, u64)> {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. }
             | Command::Compute(_) => None,
         })
         .collect()

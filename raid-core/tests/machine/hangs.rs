@@ -148,6 +148,7 @@ fn judge_events(sim: &Sim<'_>, lost: MemberSet) {
             | Event::MemberQuiet { .. }
             | Event::MemberReplaced { .. }
             | Event::ArrayFailed
+            | Event::JournalFailed { .. }
             | Event::Quiesced
             | Event::BlockRewritten { .. }
             | Event::BlockBad { .. }

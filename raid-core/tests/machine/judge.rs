@@ -89,7 +89,7 @@ fn assert_named(failure: Failure, at: u64, sectors: u64) {
             at <= first.0 && first.0 + length.0 <= at + sectors && length.0 > 0,
             "{failure} is not about {at} + {sectors}"
         ),
-        Failure::ArrayFailed => {}
+        Failure::ArrayFailed | Failure::JournalLost => {}
         Failure::Rejected { .. }
         | Failure::NothingToCompare
         | Failure::MemoryHeld { .. }
@@ -159,6 +159,7 @@ pub(crate) fn named_lost(sim: &Sim<'_>, answer: &Answered) -> Vec<u64> {
             | Event::MemberFailed { .. }
             | Event::ArrayFailed
             | Event::MemberReplaced { .. }
+            | Event::JournalFailed { .. }
             | Event::MemberHung { .. }
             | Event::MemberQuiet { .. }
             | Event::Quiesced
@@ -192,6 +193,7 @@ pub(crate) fn read(
         }
         Err(
             failure @ (Failure::ArrayFailed
+            | Failure::JournalLost
             | Failure::Rejected { .. }
             | Failure::NothingToCompare
             | Failure::MemoryHeld { .. }

@@ -279,7 +279,9 @@ fn a_read_only_array_writes_nothing_whatever_its_metadata_says() {
                 | Command::RecordIntent { .. }
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
-                | Command::SealLog { .. } => false,
+                | Command::SealLog { .. }
+                | Command::LogRow { .. }
+                | Command::RecordTail { .. } => false,
             }));
         }
     }

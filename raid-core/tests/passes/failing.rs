@@ -21,6 +21,7 @@ fn stops(sim: &Sim<'_>) -> Vec<PassEnd> {
         Event::MemberFailed { .. }
         | Event::ArrayFailed
         | Event::MemberReplaced { .. }
+        | Event::JournalFailed { .. }
         | Event::MemberHung { .. }
         | Event::MemberQuiet { .. }
         | Event::Quiesced

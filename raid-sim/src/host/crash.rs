@@ -27,6 +27,18 @@ impl SimHost {
                     let sectors = at.0..at.0 + sectors.0;
                     (device, Written::List { sectors, state })
                 }
+                Command::LogRow { device, .. }
+                | Command::RecordTail { device, .. }
+                | Command::SealLog { device, .. }
+                    if self.journal.is_kept() =>
+                {
+                    for (at, bytes, durability) in self.journal.written(other.token) {
+                        let what = Written::Blocks { at, bytes: bytes.to_vec() };
+                        caches[device.index()].push(what, durability);
+                    }
+                    continue;
+                }
+                Command::LogRow { .. } | Command::RecordTail { .. } => continue,
                 Command::LogParity { device, .. } | Command::SealLog { device, .. } => {
                     match self.logs.written(other.token) {
                         Some((at, bytes)) => {

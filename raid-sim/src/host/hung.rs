@@ -3,7 +3,7 @@
 
 use raid_core::host::{Buffer, Command, Completion, Loan, RequestId, Token};
 use raid_core::plan::Outside;
-use raid_core::units::MemberIndex;
+use raid_core::units::{MemberIndex, Sectors};
 
 use super::check::{Use, use_of};
 use super::{Entry, InFlight, SimHost};
@@ -75,10 +75,17 @@ impl SimHost {
             | Command::Flush { .. }
             | Command::Record { .. }
             | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. }
             | Command::RecordBad { .. }
             | Command::RecordIntent { .. }
             | Command::Compute(_) => return Vec::new(),
         };
+        self.bytes_at(from, sectors)
+    }
+
+    /// What a buffer holds.
+    pub(super) fn bytes_at(&self, from: Buffer, sectors: Sectors) -> Vec<u8> {
         let range = self.memory(from, sectors);
         match from {
             Buffer::Lane { .. } => self.lanes[range].to_vec(),
@@ -102,6 +109,8 @@ impl SimHost {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. }
             | Command::Compute(_) => None,
         });
         for (into, sectors) in reads.collect::<Vec<_>>() {
@@ -132,7 +141,9 @@ impl SimHost {
             | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
-            | Command::SealLog { .. } => self.execute(token, &command),
+            | Command::SealLog { .. }
+            | Command::LogRow { .. }
+            | Command::RecordTail { .. } => self.execute(token, &command),
         };
         self.trace.push(Entry::Ended(token, completion));
         (token, completion)

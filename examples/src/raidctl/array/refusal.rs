@@ -4,7 +4,7 @@ use super::Assembled;
 use crate::bad_blocks::Unusable;
 use crate::exit::Error;
 use crate::images::Image;
-use raid_core::blocking::PplFailure;
+use raid_core::blocking::{JournalFailure, PplFailure};
 use raid_core::engine::SetupError;
 use raid_core::host::Fault;
 use raid_core::md::{Assembly, AssemblyError, DeviceRole, FaultClass, HalfDoneError};
@@ -89,6 +89,26 @@ fn describe(error: &AssemblyError, paths: &[PathBuf]) -> String {
 }
 
 /// A log of partial parity, or a member that it speaks of, could not be read or written.
+/// Why a journal was not replayed.
+pub(super) fn journal(error: JournalFailure) -> Error {
+    Error::Refused(match error {
+        JournalFailure::Member { .. } => format!(
+            "the journal is not replayed: {error}; leave out that member's image and give --degraded"
+        ),
+        JournalFailure::Device(_) | JournalFailure::Corrupt(_) | _ => {
+            format!("the journal is not replayed: {error}")
+        }
+    })
+}
+
+/// The journal may hold writes, and a member is missing.
+pub(super) fn journal_not_replayed() -> Error {
+    Error::Refused(String::from(
+        "the array lacks a member, and its journal may hold writes that the others lack: name the journal too, and \
+         write something or run 'raidctl resync' with --degraded first; or give --force-dirty-degraded",
+    ))
+}
+
 pub(super) fn log(assembly: &Assembly, images: &[Image], error: PplFailure) -> Error {
     let seat = assembly.places.get(error.member.index()).and_then(Option::as_ref);
     let image = seat.and_then(|seat| images.get(seat.device.index()));
@@ -115,7 +135,8 @@ pub(super) fn setup(error: SetupError) -> Error {
         SetupError::Limits(_)
         | SetupError::DataOffset { .. }
         | SetupError::Intent { .. }
-        | SetupError::Reshaping => Error::Refused(error.to_string()),
+        | SetupError::Reshaping
+        | SetupError::Journal => Error::Refused(error.to_string()),
         SetupError::Seats { .. }
         | SetupError::Lane(_)
         | SetupError::DeviceTwice(_)

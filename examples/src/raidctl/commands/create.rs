@@ -11,8 +11,10 @@ use crate::signatures;
 use crate::superblocks::{self, random_uuid};
 use raid_core::engine::{Access, Dirty, PassKind};
 use raid_core::geometry::{Geometry, Layout};
+use raid_core::md::journal::{JournalHead, JournalWriter};
 use raid_core::md::{
-    ArrayName, ArrayUuid, Blueprint, CreateError, DeviceFlags, DeviceUuid, NewArray, Superblock,
+    ArrayName, ArrayUuid, Blueprint, CreateError, DeviceFlags, DeviceUuid, NewArray,
+    SUPERBLOCK_BYTES, Superblock,
 };
 use raid_core::metadata::Consistency;
 use raid_core::units::{DeviceSector, MemberIndex, Sectors};
@@ -23,13 +25,12 @@ pub(super) fn run(arguments: &cli::Create) -> Result<(), Error> {
     say_created(&blueprint, array.geometry(), array.member_size())?;
     match (blueprint.consistency, array.geometry().redundancy()) {
         (Consistency::Clean, _) | (_, 0) => Ok(()),
-        (Consistency::InSyncTo(_), _) => make_consistent(&arguments.images),
+        (Consistency::InSyncTo(_), _) => make_consistent(&arguments.devices()),
     }
 }
 
 /// Writes the superblocks of a new array.
 pub(super) fn lay_out(arguments: &cli::Create) -> Result<(Blueprint, NewArray), Error> {
-    refuse_write_logs(arguments)?;
     let blueprint = blueprint(arguments)?;
     let paths = &arguments.images;
     if paths.len() < 2 {
@@ -49,14 +50,20 @@ pub(super) fn lay_out(arguments: &cli::Create) -> Result<(Blueprint, NewArray), 
         cli::Wanted::Yes => array.and_then(NewArray::with_partial_parity),
         cli::Wanted::No => array,
     };
+    let mut journal = open_all(arguments.journal.as_slice(), Purpose::Write)?;
+    let array = match journal.first() {
+        Some(image) => array.and_then(|array| array.with_journal(image.size())),
+        None => array,
+    };
     let array = array.map_err(|error| impossible(error, paths))?;
     countable(array.geometry())?;
     let new = new_superblocks(&array, &write_mostly)?;
-    let found = images.iter().map(signatures::of).collect::<Result<Vec<_>, _>>()?;
+    let all = images.iter().chain(&journal);
+    let found = all.map(signatures::of).collect::<Result<Vec<_>, _>>()?;
     match arguments.overwrite {
         cli::Occupied::Refuse => {
             let found: Vec<_> = found.iter().map(Vec::as_slice).collect();
-            signatures::refuse_occupied(paths, &found)?;
+            signatures::refuse_occupied(&arguments.devices(), &found)?;
         }
         cli::Occupied::Overwrite => {}
     }
@@ -68,6 +75,9 @@ pub(super) fn lay_out(arguments: &cli::Create) -> Result<(Blueprint, NewArray), 
         if let Some(bitmap) = array.bitmap() {
             Bitmap::new(bitmap, blueprint.consistency)?.make(image, superblock)?;
         }
+    }
+    if let (Some(image), Some(found)) = (journal.first_mut(), found.last()) {
+        make_journal(&array, image, found)?;
     }
     Ok((blueprint, array))
 }
@@ -120,14 +130,25 @@ fn array_name(name: &str) -> Result<ArrayName, Error> {
     Ok(ArrayName(bytes))
 }
 
-/// Options of which the formats are known and are not kept up yet.
-fn refuse_write_logs(arguments: &cli::Create) -> Result<(), Error> {
-    match &arguments.journal {
-        None => Ok(()),
-        Some(_) => Err(Error::Refused(String::from(
-            "--journal: a write journal cannot be kept up yet; create the array without",
-        ))),
-    }
+/// Writes the superblock of the journal, and the empty meta block that it begins with.
+fn make_journal(
+    array: &NewArray,
+    image: &mut Image,
+    found: &[signatures::Found],
+) -> Result<(), Error> {
+    let superblock = array.journal_superblock(DeviceUuid(random_uuid()));
+    let log = superblock.as_ref().and_then(Superblock::journal);
+    let (Some(superblock), Some((journal, position))) = (&superblock, log) else {
+        return Err(Error::Engine(String::from("the journal has no superblock")));
+    };
+    let [a, b, c, d, ..] = random_uuid();
+    let sequence = u32::from_le_bytes([a, b, c, d]).into();
+    let head = JournalHead { position, sequence };
+    let (_, block) = JournalWriter::begin([0; SUPERBLOCK_BYTES], journal, head).into_block();
+    let written = image
+        .write_at(journal.device_sector(position), &block)
+        .and_then(|()| superblocks::make(image, superblock, found));
+    written.map_err(|source| Error::Open { image: image.path().to_path_buf(), source })
 }
 
 /// The flags of each member.
@@ -215,7 +236,13 @@ fn impossible(error: CreateError, paths: &[PathBuf]) -> Error {
         | CreateError::BitmapOfLevel0
         | CreateError::Bitmap(_)
         | CreateError::LogLevel
-        | CreateError::LogRoom { .. } => error.to_string(),
+        | CreateError::LogRoom { .. }
+        | CreateError::JournalLevel => error.to_string(),
+        CreateError::JournalRoom { device, needed } => format!(
+            "--journal: too small: it has {} bytes, {} are needed",
+            bytes(device),
+            bytes(needed)
+        ),
         // A kind of error that is newer than this program.
         _ => error.to_string(),
     })

@@ -7,16 +7,21 @@ use crate::exit::Error;
 use crate::images::Purpose;
 use crate::passes::{self, Ended, Job};
 use raid_core::engine::{Access, PassKind};
+use raid_core::md::WriteLog;
 use raid_core::metadata::Consistency;
 
 pub(super) fn run(arguments: &cli::Resync) -> Result<(), Error> {
     let cli::Insistence { degraded, force } = arguments.insist;
     let assembled = Assembled::open(&arguments.members.images, Purpose::Write)?;
-    if assembled.assembly.consistency == Consistency::Clean {
+    let journaled = assembled.assembly.write_log == WriteLog::Journal;
+    if assembled.assembly.consistency == Consistency::Clean && !journaled {
         return print("nothing to resync: the array was stopped cleanly");
     }
     let names = Names::of(&assembled);
     let mut workshop = assembled.into_writable(degraded, force.dirty)?;
+    if workshop.consistency == Consistency::Clean && journaled {
+        return print("replayed: what the write journal held is on the members");
+    }
     if workshop.consistency == Consistency::Clean {
         return print(
             "replayed: the partial parity logs said where parity might not agree, and it does now",

@@ -10,7 +10,7 @@ use crate::report::{self, Action, Member, Obstacle, Seated, Standing, State, Sta
 use raid_core::engine::Fate;
 use raid_core::geometry::{Geometry, Layout};
 use raid_core::intent::IntentChunk;
-use raid_core::md::{DeviceFlags, LeftOut};
+use raid_core::md::{DeviceFlags, LeftOut, WriteLog};
 use raid_core::members::MemberState;
 use raid_core::metadata::Consistency;
 use raid_core::reshape::Direction;
@@ -75,6 +75,7 @@ fn half_done(reshaping: &Reshaping) -> Status {
             walk_bytes: bytes(change.walk()),
         }),
         bitmap: None,
+        journal: None,
     }
 }
 
@@ -121,6 +122,7 @@ fn status(assembled: &Assembled, bitmap: Option<&Bitmap>) -> Result<Status, Erro
         },
         reshape: None,
         bitmap: bitmap.map(drawn),
+        journal: journal(assembled),
     })
 }
 
@@ -137,6 +139,15 @@ fn drawn(bitmap: &Bitmap) -> report::Bitmap {
         pages: count(pages.len()),
         pages_set: count(pages.filter(is_set).count()),
     }
+}
+
+/// The journal of an array that has one, or should have.
+fn journal(assembled: &Assembled) -> Option<report::Journal> {
+    let assembly = &assembled.assembly;
+    (assembly.write_log == WriteLog::Journal).then(|| report::Journal {
+        state: if assembly.journal.is_some() { Standing::InSync } else { Standing::Missing },
+        image: assembly.journal.map(|device| assembled.path(device).display().to_string()),
+    })
 }
 
 /// Level 1 has no chunks.

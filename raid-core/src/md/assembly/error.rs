@@ -74,7 +74,7 @@ pub enum AssemblyError {
     },
     /// The array has a partial parity log, which is for level 5 alone.
     PartialParityLog,
-    /// The array has a journal, which may hold data that the members lack.
+    /// The array says that it has a journal, and is of a level that can have none, or being reshaped.
     Journal,
     /// The array belongs to a cluster: others may be writing to it.
     Clustered,
@@ -192,7 +192,7 @@ impl fmt::Display for AssemblyError {
             Self::PartialParityLog => {
                 f.write_str("the array has a partial parity log, which is for level 5 alone")
             }
-            Self::Journal => f.write_str("the array has a write journal, which is not supported"),
+            Self::Journal => f.write_str("the array has a journal, which is for levels 4, 5 and 6 while no reshape is under way"),
             Self::Clustered => {
                 f.write_str("the array belongs to a cluster, which is not supported")
             }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::{Assembly, AssemblyError, Candidate, Seat, Seated, agreed, check_supported, seat_all};
 use crate::limits::MEMBERS_MAX;
-use crate::md::fields::Reshape;
+use crate::md::fields::{Reshape, WriteLog};
 use crate::md::reshape::{ReshapeError, Which};
 use crate::md::superblock::Superblock;
 use crate::members::{MemberSet, MemberState};
@@ -68,11 +68,15 @@ pub fn assemble_reshape(candidates: &[Candidate<'_>]) -> Result<HalfDone, HalfDo
     let freshest = agreed(candidates)?;
     let superblock = freshest.superblock;
     check_supported(superblock)?;
+    if superblock.write_log == WriteLog::Journal {
+        return Err(AssemblyError::Journal.into());
+    }
     let reshape = superblock.reshape.ok_or(ReshapeError::None)?;
     // What the shapes are does not depend on the shift, how many places there are not on its size.
     let rough = superblock.progress(Shift::NONE)?.ok_or(ReshapeError::None)?;
     let members = rough.change().members_max();
-    let Seated { places, replacement, spares, left_out } = seat_all(freshest, candidates, members)?;
+    let Seated { places, replacement, journal, spares, left_out } =
+        seat_all(freshest, candidates, members)?;
 
     let mut shift = None;
     let mut new_data = heapless::Vec::new();
@@ -95,6 +99,7 @@ pub fn assemble_reshape(candidates: &[Candidate<'_>]) -> Result<HalfDone, HalfDo
         geometry,
         places,
         replacement,
+        journal,
         spares,
         left_out,
         freshest: freshest.device,

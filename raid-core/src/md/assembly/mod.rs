@@ -65,6 +65,9 @@ pub struct Assembly {
     /// Who is to replace the member at a place, which is there. Where it is not, the replacement is at
     /// the place.
     pub replacement: Option<(MemberIndex, Seat)>,
+    /// The device of its journal; `None` if it has none or that was not given, or cannot be used.
+    /// [`Assembly::write_log`] says whether it should have one.
+    pub journal: Option<DeviceIndex>,
     /// Devices of the array without a place.
     pub spares: heapless::Vec<DeviceIndex, CANDIDATES_MAX>,
     /// Devices of the array that are not used.
@@ -79,7 +82,7 @@ pub struct Assembly {
     pub events: u64,
     /// How far parity and copies are known to agree with the data.
     pub consistency: Consistency,
-    /// What guards its writes: nothing, a bitmap, or logs of partial parity. One that writes must
+    /// What guards its writes: nothing, a bitmap, logs of partial parity, or a journal. One that writes must
     /// keep them or not write.
     pub write_log: WriteLog,
     /// The logical block that the array shows, in bytes; 0 if not said.
@@ -122,13 +125,15 @@ pub fn assemble(candidates: &[Candidate<'_>]) -> Result<Assembly, AssemblyError>
         return Err(AssemblyError::ReshapeActive { position: reshape.position });
     }
     let members = member_count(freshest.superblock)?;
-    let Seated { places, replacement, spares, left_out } = seat_all(freshest, candidates, members)?;
+    let Seated { places, replacement, journal, spares, left_out } =
+        seat_all(freshest, candidates, members)?;
     let geometry = geometry(freshest.superblock, candidates, &places)?;
     let superblock = freshest.superblock;
     Ok(Assembly {
         geometry,
         places,
         replacement,
+        journal,
         spares,
         left_out,
         freshest: freshest.device,
@@ -147,6 +152,7 @@ type Places = heapless::Vec<Option<Seat>, MEMBERS_MAX>;
 struct Seated {
     places: Places,
     replacement: Option<(MemberIndex, Seat)>,
+    journal: Option<DeviceIndex>,
     spares: heapless::Vec<DeviceIndex, CANDIDATES_MAX>,
     left_out: heapless::Vec<LeftOut, CANDIDATES_MAX>,
 }
@@ -177,6 +183,7 @@ fn seat_all(
     for _ in 0..members {
         places.push(None).map_err(|_| too_many_members(freshest.superblock))?;
     }
+    let mut journal = None;
     let mut spares = heapless::Vec::new();
     let mut left_out = heapless::Vec::new();
     for candidate in candidates {
@@ -186,6 +193,11 @@ fn seat_all(
             Verdict::Member(place) => seat(&mut places, place, candidate)?,
             // Who sits where has to be known before.
             Verdict::Replacement(_) => {}
+            Verdict::Journal if journal.is_none() => journal = Some(device),
+            Verdict::Journal => {
+                let entry = LeftOut { device, reason: LeftOutReason::NotListed };
+                left_out.push(entry).map_err(|_| full(candidates.len()))?;
+            }
             Verdict::Spare => spares.push(device).map_err(|_| full(candidates.len()))?,
             Verdict::Out(reason) => {
                 let entry = LeftOut { device, reason };
@@ -193,7 +205,7 @@ fn seat_all(
             }
         }
     }
-    let mut seated = Seated { places, replacement: None, spares, left_out };
+    let mut seated = Seated { places, replacement: None, journal, spares, left_out };
     seated.take_in_replacements(freshest.superblock, candidates, members)?;
     for candidate in candidates {
         check_one_history(freshest, candidate, candidates, &seated.places)?;
@@ -204,6 +216,7 @@ fn seat_all(
 enum Verdict {
     Member(MemberIndex),
     Replacement(MemberIndex),
+    Journal,
     Spare,
     Out(LeftOutReason),
 }
@@ -309,6 +322,7 @@ fn check_supported(superblock: &Superblock) -> Result<(), AssemblyError> {
         WriteLog::Bitmap { kind: Bitmap::Clustered, .. } => Err(AssemblyError::Clustered),
         WriteLog::PartialParity { .. } if superblock.level == 5 => Ok(()),
         WriteLog::PartialParity { .. } => Err(AssemblyError::PartialParityLog),
+        WriteLog::Journal if (4..=6).contains(&superblock.level) => Ok(()),
         WriteLog::Journal => Err(AssemblyError::Journal),
     }
 }
@@ -332,8 +346,9 @@ fn judge(
     members: u8,
 ) -> Result<Verdict, AssemblyError> {
     let superblock = candidate.superblock;
+    let missed = freshest.events.saturating_sub(superblock.events);
     let place = match freshest.roles.role(superblock.dev_number) {
-        DeviceRole::Journal => return Err(AssemblyError::Journal),
+        DeviceRole::Journal => return Ok(judge_journal(superblock, missed)),
         DeviceRole::Faulty => return Ok(Verdict::Out(LeftOutReason::CalledFaulty)),
         DeviceRole::Spare if claims_place(superblock) => {
             return Ok(Verdict::Out(LeftOutReason::NotListed));
@@ -341,7 +356,6 @@ fn judge(
         DeviceRole::Spare => return Ok(Verdict::Spare),
         DeviceRole::Slot(place) => place,
     };
-    let missed = freshest.events.saturating_sub(superblock.events);
     let member = u8::try_from(place).ok().filter(|_| place < u16::from(members));
     let reason = match (member, superblock.own_role()) {
         _ if missed > 1 => LeftOutReason::Stale { missed },
@@ -355,6 +369,16 @@ fn judge(
         },
     };
     Ok(Verdict::Out(reason))
+}
+
+fn judge_journal(superblock: &Superblock, missed: u64) -> Verdict {
+    match superblock.own_role() {
+        DeviceRole::Journal if missed <= 1 => Verdict::Journal,
+        DeviceRole::Journal => Verdict::Out(LeftOutReason::Stale { missed }),
+        DeviceRole::Slot(_) | DeviceRole::Spare | DeviceRole::Faulty => {
+            Verdict::Out(LeftOutReason::NotListed)
+        }
+    }
 }
 
 /// Whether a reshape on record moves the data of this device. Once the reshape is over, the data lies

@@ -1,5 +1,7 @@
 //! A meta block in the making.
 
+use core::borrow::BorrowMut;
+
 use super::error::JournalFull;
 use super::meta::{
     BLOCK_SECTORS, CHECKSUM, DATA, FORMAT_VERSION, MAGIC, MAGIC_NUMBER, META_SIZE, PARITY,
@@ -24,10 +26,10 @@ pub struct JournalWrite<'a> {
     pub parity: ParityChecksums,
 }
 
-/// A meta block that is being put together.
+/// A meta block that is being put together, in memory of the caller's choice.
 #[derive(Debug)]
-pub struct JournalWriter<'b> {
-    block: &'b mut Block,
+pub struct JournalWriter<B> {
+    block: B,
     journal: Journal,
     head: JournalHead,
     /// Bytes in use.
@@ -36,16 +38,17 @@ pub struct JournalWriter<'b> {
     blocks: u64,
 }
 
-impl<'b> JournalWriter<'b> {
-    /// Begins the meta block of this head in `block`.
+impl<B: BorrowMut<Block>> JournalWriter<B> {
+    /// Begins the meta block of this head in `memory`.
     #[must_use]
-    pub fn begin(block: &'b mut Block, journal: Journal, head: JournalHead) -> Self {
+    pub fn begin(mut memory: B, journal: Journal, head: JournalHead) -> Self {
+        let block = memory.borrow_mut();
         block.fill(0);
         put::<MAGIC, 4>(block, MAGIC_NUMBER.to_le_bytes());
         put::<VERSION, 1>(block, [FORMAT_VERSION]);
         put::<SEQUENCE, 8>(block, head.sequence.to_le_bytes());
         put::<POSITION, 8>(block, head.position.offset().0.to_le_bytes());
-        Self { block, journal, head, size: PAYLOADS, blocks: 0 }
+        Self { block: memory, journal, head, size: PAYLOADS, blocks: 0 }
     }
 
     /// Adds a write. Says where the first of its blocks goes: the data in the order given, then P,
@@ -67,7 +70,7 @@ impl<'b> JournalWriter<'b> {
             .filter(|size| *size <= SUPERBLOCK_BYTES)
             .ok_or(JournalFull)?;
         let first = self.next_block();
-        let mut to = self.block.iter_mut().skip(self.size);
+        let mut to = self.block.borrow_mut().iter_mut().skip(self.size);
         let mut payload = |kind: u16, sectors: u32, address: u64, sums: &[u32]| {
             let head = kind.to_le_bytes().into_iter().chain([0; 2]).chain(sectors.to_le_bytes());
             let sums = sums.iter().copied().flat_map(u32::to_le_bytes);
@@ -103,12 +106,22 @@ impl<'b> JournalWriter<'b> {
     /// one goes.
     #[must_use]
     pub fn finish(self) -> JournalHead {
+        self.into_block().0
+    }
+
+    /// The same, and the meta block.
+    #[must_use]
+    pub fn into_block(mut self) -> (JournalHead, B) {
+        let next = JournalHead {
+            position: self.next_block(),
+            sequence: self.head.sequence.wrapping_add(1),
+        };
+        let block = self.block.borrow_mut();
         let size = u32::try_from(self.size).unwrap_or(u32::MAX);
-        put::<META_SIZE, 4>(self.block, size.to_le_bytes());
-        let sum = self.journal.seed().meta_checksum(self.block);
-        put::<CHECKSUM, 4>(self.block, sum.to_le_bytes());
-        let sequence = self.head.sequence.wrapping_add(1);
-        JournalHead { position: self.next_block(), sequence }
+        put::<META_SIZE, 4>(block, size.to_le_bytes());
+        let sum = self.journal.seed().meta_checksum(block);
+        put::<CHECKSUM, 4>(block, sum.to_le_bytes());
+        (next, self.block)
     }
 
     fn next_block(&self) -> JournalSector {
