@@ -41,7 +41,7 @@ pub struct MdLogs<'m> {
     pub geometry: ParityGeometry,
     /// Which array they are of.
     pub signature: PplSignature,
-    /// The highest generation of any of them: [`PplStart::generation`].
+    /// The highest generation of any of them: [`PplStart::generation`](super::PplStart::generation).
     pub generation: u64,
 }
 

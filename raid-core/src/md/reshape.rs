@@ -80,7 +80,8 @@ impl Superblock {
     }
 
     /// How many places the array has: while a reshape is on record, those of both shapes.
-    pub(crate) const fn places(&self) -> u32 {
+    #[must_use]
+    pub const fn places(&self) -> u32 {
         match self.reshape {
             Some(Reshape { delta_members, .. }) if delta_members < 0 => {
                 self.members.saturating_add(delta_members.unsigned_abs())
