@@ -67,6 +67,8 @@ impl Engine<'_> {
                     return Stepped::Nothing;
                 }
                 self.array.vacate();
+                // It may have been taking over.
+                self.wake_held();
             }
             Handover::TakeOver { member, by } => {
                 if self.is_at_work_with(member) || self.is_at_work_with(by) {

@@ -520,3 +520,37 @@ fn the_host_gives_up_a_replacement_or_the_member() {
         }
     }
 }
+
+#[test]
+fn what_was_held_goes_on_when_the_member_and_then_its_replacement_are_lost() {
+    for (layout, members) in [arrays::layouts()[1], arrays::layouts()[3], arrays::layouts()[5]] {
+        let blueprint = arrays::blueprint(layout, members);
+        for turns in 0..40 {
+            let mut content = arrays::content(&blueprint, turns);
+            let devices = devices(&blueprint, &content, 1, 0);
+            let replacing = blueprint.clone().replacing(1, 0);
+            let mut lent = Lent::to(&replacing);
+            let mut sim = Sim::made(&replacing, &mut lent, devices);
+            sim.host.waits = Waits::ForItsOwn;
+            sim.order = Order::Random(Random::new(turns));
+            sim.budget = 5;
+            let mut random = Random::new(turns);
+            for _ in 0..turns {
+                write_somewhere(&mut sim, &mut random, &mut content);
+                sim.turn();
+            }
+            for lost in [1, members] {
+                if lost == members && sim.engine.replacement().is_none() {
+                    continue;
+                }
+                assert_eq!(sim.engine.fail_member(MemberIndex(lost)), Ok(()));
+                sim.host.dismiss(MemberIndex(lost));
+                write_somewhere(&mut sim, &mut random, &mut content);
+                sim.turn();
+            }
+            sim.run();
+            assert_eq!(sim.engine.replacement(), None);
+            assert!(read_all(&mut sim, &blueprint) == Ok(content.clone()), "{turns}");
+        }
+    }
+}
