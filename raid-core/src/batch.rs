@@ -198,10 +198,12 @@ impl Batch {
         self.issue.count().saturating_add(self.wait.count())
     }
 
-    /// Whether a command to this member is in flight, or to be issued.
+    /// Whether a command to this member is in flight, or to be issued, or has failed: that is acted upon
+    /// when the last has ended.
     #[inline]
     pub(crate) fn names(&self, member: MemberIndex) -> bool {
-        self.issue.contains(member) || self.wait.contains(member)
+        let failed = self.not_member.union(self.not_block);
+        self.issue.union(self.wait).union(failed).contains(member)
     }
 
     /// Commands in flight.

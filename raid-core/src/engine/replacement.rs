@@ -76,10 +76,12 @@ impl Engine<'_> {
                 }
                 self.take_over(member, by, host);
             }
-            Handover::Recorded { until, .. } if self.array.recorded() < until => {
-                return Stepped::Nothing;
-            }
-            Handover::Recorded { member, by, .. } => {
+            Handover::Recorded { member, by, until } => {
+                // Flushes and records go on meanwhile.
+                let recorded = self.array.recorded() >= until;
+                if !recorded || self.is_at_work_with(member) || self.is_at_work_with(by) {
+                    return Stepped::Nothing;
+                }
                 // The pass was for this.
                 let walk = self.pass.walk().copied();
                 self.take_over(member, by, host);

@@ -12,7 +12,7 @@ use raid_core::metadata::Consistency;
 use raid_core::request::Stability;
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_sim::device::RamDevice;
-use raid_sim::host::Waits;
+use raid_sim::host::{InFlight, Waits};
 use raid_sim::order::{Order, Random};
 use raid_sim::reference;
 use raid_sim::rules::{Action, Rule};
@@ -551,6 +551,78 @@ fn what_was_held_goes_on_when_the_member_and_then_its_replacement_are_lost() {
             sim.run();
             assert_eq!(sim.engine.replacement(), None);
             assert!(read_all(&mut sim, &blueprint) == Ok(content.clone()), "{turns}");
+        }
+    }
+}
+
+/// Goes on until nothing is in flight. A request's flush ends when nothing else is left to end.
+fn run_with_late_flushes(sim: &mut Sim<'_>, mut each: impl FnMut(&mut Sim<'_>)) {
+    loop {
+        sim.engine.poll(&mut sim.host, 1024);
+        each(sim);
+        sim.engine.poll(&mut sim.host, 1024);
+        let queue = sim.host.in_flight();
+        let late = |it: &InFlight| {
+            let of_request = format!("{:?}", it.token).contains("Slot");
+            of_request && matches!(it.command, Command::Flush { .. })
+        };
+        let first = queue.iter().position(|it| !late(it)).or_else(|| queue.len().checked_sub(1));
+        let Some(first) = first else { break };
+        let mut orders = (0..).map(Random::new);
+        let [of, first] = [queue.len(), first].map(|number| u64::try_from(number).unwrap());
+        let picks = |random: &Random| random.clone().below(of) == first;
+        sim.order = Order::Random(orders.find(picks).unwrap());
+        sim.end_one();
+    }
+}
+
+#[test]
+fn what_fails_while_the_place_changes_hands_is_put_down_to_the_right_device() {
+    let (layout, members) = arrays::layouts()[5];
+    let blueprint = arrays::blueprint(layout, members);
+    let (place, mark) = (MemberIndex(1), ROWS * CHUNK - 8);
+    let cases = [(1, 0), (1, 1), (members, 0), (members, 1)];
+    for ((failing, after), skip) in cases.into_iter().flat_map(|it| (0..8).map(move |n| (it, n))) {
+        let content = arrays::content(&blueprint, 3);
+        let devices = devices(&blueprint, &content, 1, mark);
+        let replacing = blueprint.clone().replacing(1, mark);
+        let mut lent = Lent::to(&replacing);
+        let mut sim = Sim::made(&replacing, &mut lent, devices);
+        sim.host.waits = Waits::ForItsOwn;
+        sim.engine.start_pass(PassKind::Replacement).unwrap();
+        let mut asked = false;
+        run_with_late_flushes(&mut sim, |sim| {
+            let swaps = |it: &Command| matches!(it, Command::Record { record, .. } if record.failed.contains(place));
+            if !asked && sim.host.commands().filter(swaps).count() >= after {
+                asked = true;
+                // A flush of somebody's, and one record more than the one that swaps.
+                sim.start(Wish::Flush).unwrap();
+                if after > 0 {
+                    sim.engine.fail_member(MemberIndex(0)).unwrap();
+                    sim.host.dismiss(MemberIndex(0));
+                }
+                let actions = &[Action::Flush, Action::Record];
+                let rule = Rule::on(actions, Fault::Gone).skipping(skip);
+                sim.host.devices[usize::from(failing)].rules.push(rule);
+            }
+        });
+        let context =
+            format!("{failing} {after} {skip} {:?}", sim.host.events().collect::<Vec<_>>());
+        let lost = |member| {
+            let of = move |event: &Event| matches!(event, Event::MemberFailed { member: it, .. } if *it == member);
+            sim.host.events().filter(of).count()
+        };
+        let replaced = sim.host.events().any(|it| matches!(it, Event::MemberReplaced { .. }));
+        let is_lost = sim.engine.member_state(place) == MemberState::Failed;
+        assert_eq!(sim.engine.replacement(), None, "{context}");
+        assert_eq!(sim.engine.member_state(MemberIndex(2)), MemberState::InSync);
+        if failing == 1 {
+            assert!(replaced && !is_lost, "its replacement is well: {context}");
+            assert!(lost(place) <= 1 && lost(MemberIndex(members)) == 0, "{context}");
+        } else {
+            assert_eq!(replaced, lost(MemberIndex(members)) == 0, "{context}");
+            assert_eq!(is_lost, lost(place) == 1, "{context}");
+            assert!(lost(place) + lost(MemberIndex(members)) <= 1, "{context}");
         }
     }
 }
