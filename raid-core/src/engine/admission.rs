@@ -3,7 +3,7 @@
 use super::Engine;
 use super::requests::{Compared, Part, Progress};
 use super::slots::Occupant;
-use crate::array::{Access, Array, Fate, Route};
+use crate::array::{Access, Array, Fate, Gate, Route};
 use crate::host::{Host, RequestId, SlotIndex};
 use crate::io_limits::Fit;
 use crate::limits::REQUEST_SECTORS_MAX;
@@ -276,9 +276,11 @@ impl Engine<'_> {
         let (id, progress) = self.requests.head()?;
         let request = progress.request;
         let turnout = match request.kind {
-            RequestKind::Flush => match self.array.access() {
-                Access::ReadWrite => Turnout::Flushes,
-                Access::ReadOnly => Turnout::CutUp,
+            RequestKind::Flush => match (self.array.access(), self.array.gate()) {
+                (Access::ReadOnly, _) => Turnout::CutUp,
+                (Access::ReadWrite, Gate::Open) => Turnout::Flushes,
+                // One after the other, flushes would keep a replacement from taking over.
+                (Access::ReadWrite, Gate::Shut) => Turnout::Waits,
             },
             RequestKind::MarkClean if progress.failure.is_some() => Turnout::CutUp,
             RequestKind::MarkClean if idle => match self.array.log.ask_to_empty() {

@@ -626,3 +626,23 @@ fn what_fails_while_the_place_changes_hands_is_put_down_to_the_right_device() {
         }
     }
 }
+
+#[test]
+fn flushes_without_end_do_not_keep_a_place_from_changing_hands() {
+    let (layout, members) = arrays::layouts()[3];
+    let blueprint = arrays::blueprint(layout, members);
+    // So near to the end that no record is due on the way there.
+    let mark = ROWS * CHUNK - 4;
+    let content = arrays::content(&blueprint, 4);
+    let devices = devices(&blueprint, &content, 1, mark);
+    let replacing = blueprint.clone().replacing(1, mark);
+    let mut lent = Lent::to(&replacing);
+    let mut sim = Sim::made(&replacing, &mut lent, devices);
+    sim.order = Order::Fifo;
+    sim.engine.start_pass(PassKind::Replacement).unwrap();
+    for _ in 0..4000 {
+        let _ = sim.start(Wish::Flush);
+        sim.turn();
+    }
+    assert_eq!(sim.pass_ended().map(|(_, end)| end), Some(PassEnd::Finished));
+}
