@@ -89,6 +89,14 @@ impl Opened {
             Err(error) => Err(refusal::assembly(&error, paths)),
         }
     }
+
+    /// What was opened, and how much of the array is served.
+    pub(crate) fn content(&self) -> (&Assembled, Sectors) {
+        match self {
+            Self::AtRest(assembled) => (assembled, assembled.assembly.geometry.size()),
+            Self::Reshaping(reshaping) => (&reshaping.assembled, reshaping.size()),
+        }
+    }
 }
 
 impl Assembled {
@@ -291,7 +299,7 @@ impl Assembled {
     }
 
     /// What is known to be bad of the members, and room for as much as their logs can hold.
-    fn bad_blocks(&self) -> Result<Vec<BadBlock>, Error> {
+    pub(crate) fn bad_blocks(&self) -> Result<Vec<BadBlock>, Error> {
         let mut bad_blocks = Vec::new();
         for (member, seat) in self.seated() {
             let device = seat.device.index();
@@ -736,6 +744,9 @@ impl Names {
 
     /// This image sits at this place now.
     pub(crate) fn set(&mut self, member: MemberIndex, image: &Path) {
+        if self.0.len() <= member.index() {
+            self.0.resize(member.index().saturating_add(1), PathBuf::new());
+        }
         if let Some(name) = self.0.get_mut(member.index()) {
             *name = image.to_path_buf();
         }

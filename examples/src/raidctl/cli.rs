@@ -97,7 +97,17 @@ pub(crate) enum Command {
     ///
     /// Ctrl-C parks the replacement; 'raidctl resume' or the same command goes on with it, and so does the kernel.
     Replace(Replace),
-    /// Go on with a rebuild or a replacement that was interrupted, whoever began it
+    /// Change the number of members, the chunk or the layout of an array in place
+    ///
+    /// Moves all content to where the new shape has it, while the start of the data moves on every member, so that
+    /// nothing is overwritten that a crash would need. Where the members have no room for that, it says how much they
+    /// would need. Everything is checked before the first write.
+    ///
+    /// A shrink cuts off the end of the array: --array-size says how much of it counts.
+    ///
+    /// Ctrl-C parks the reshape at its next checkpoint; 'raidctl resume' goes on with it, and so does the kernel.
+    Reshape(Reshape),
+    /// Go on with a reshape, a rebuild or a replacement that was interrupted, whoever began it
     Resume(Resume),
 }
 
@@ -296,6 +306,40 @@ pub(crate) struct Replace {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Reshape {
+    /// How many members the array is to have [default: as many as it has]
+    #[arg(long = "members", value_name = "N")]
+    pub(crate) count: Option<u8>,
+    /// The level, which stays as it is (others are to come)
+    #[arg(long, value_name = "L", value_parser = level)]
+    pub(crate) level: Option<u8>,
+    /// The new layout, by the names that create takes [default: as it is]
+    #[arg(long, value_name = "X")]
+    pub(crate) layout: Option<String>,
+    /// The new chunk, a power of two from 4K [default: as it is]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) chunk: Option<u64>,
+    /// A blank image for a member that comes in; one for each
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) new: Vec<PathBuf>,
+    /// Overwrite new images that bear a signature. A spare of the array is taken without
+    #[arg(long, action = ArgAction::SetTrue, value_parser = flag(Occupied::Refuse, Occupied::Overwrite))]
+    pub(crate) overwrite: Occupied,
+    /// How much of the array counts: what lies behind may be cut off, and a reshape that would cut off more is refused
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) array_size: Option<u64>,
+    /// How far the data moves on each member [default: what is good, or enough, where there is room]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) data_offset_shift: Option<u64>,
+    #[command(flatten)]
+    pub(crate) stop: Stop,
+    #[command(flatten)]
+    pub(crate) insist: Insistence,
+    #[command(flatten)]
+    pub(crate) members: Members,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Resume {
     #[command(flatten)]
     pub(crate) stop: Stop,
@@ -307,7 +351,7 @@ pub(crate) struct Resume {
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Stop {
-    /// Stop once so much of each member is done, as if interrupted; exits with 0
+    /// Stop once so much of each member is done, or so much of the array is reshaped, as if interrupted; exits with 0
     #[arg(long = "stop-after", value_name = "SIZE", value_parser = size)]
     pub(crate) after: Option<u64>,
 }
@@ -490,6 +534,7 @@ mod tests {
             | Command::Readd(_)
             | Command::Rebuild(_)
             | Command::Replace(_)
+            | Command::Reshape(_)
             | Command::Resume(_)) => panic!("{other:?}"),
         };
         assert_eq!(parsed(&["raidctl", "write", "a"]), (Absence::Refuse, Dirty::Refuse));

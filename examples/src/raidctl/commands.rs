@@ -37,6 +37,7 @@ pub(crate) fn run(command: Option<Command>) -> Result<(), Error> {
         Some(Command::Readd(readd)) => readd::run(&readd),
         Some(Command::Rebuild(rebuild)) => rebuild::run(&rebuild),
         Some(Command::Replace(replace)) => replace::run(&replace),
+        Some(Command::Reshape(reshape)) => reshape::run(&reshape),
         Some(Command::Resume(resume)) => resume::run(&resume),
     }
 }

@@ -129,19 +129,18 @@ pub(crate) enum Copied {
     Beyond { bytes: u64 },
 }
 
-/// Writes `input` into the array from `offset` on.
+/// Writes `input` into the array from the start of a range on, which ends where the array does.
 pub(crate) fn copy_in<D: BlockDevice>(
     array: &mut Array<'_, D>,
     input: &mut impl Read,
-    offset: u64,
+    range: Range<u64>,
     mut each: impl FnMut(u64),
 ) -> Result<Copied, Error> {
     let piece = piece_bytes(array.geometry());
-    let size = array.size().bytes().unwrap_or(u64::MAX);
     let mut bytes = 0_u64;
     let mut buffer = Vec::new();
     // One byte more than there is room for shows whether the input goes on.
-    for part in pieces(offset..u64::MAX, piece) {
+    for part in pieces(range.start..u64::MAX, piece) {
         buffer.clear();
         let length = part.end.saturating_sub(part.start);
         let found = input.take(length).read_to_end(&mut buffer).map_err(Error::Input)?;
@@ -149,7 +148,7 @@ pub(crate) fn copy_in<D: BlockDevice>(
         if found == 0 {
             break;
         }
-        if part.start.saturating_add(found) > size {
+        if part.start.saturating_add(found) > range.end {
             return Ok(Copied::Beyond { bytes });
         }
         array
@@ -222,7 +221,7 @@ mod tests {
             let refuse = (crate::cli::Absence::Refuse, Dirty::Refuse);
             let mut workshop = open(Purpose::Write).into_writable(refuse.0, refuse.1).unwrap();
             let (mut array, _) = workshop.start(Access::ReadWrite, Dirty::Refuse).unwrap();
-            let copied = copy_in(&mut array, &mut content.as_slice(), 0, |_| {}).unwrap();
+            let copied = copy_in(&mut array, &mut content.as_slice(), 0..1 << 20, |_| {}).unwrap();
             assert_eq!(copied, Copied::All { bytes: 1 << 20 });
             array.mark_clean().unwrap();
         }

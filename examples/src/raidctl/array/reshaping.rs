@@ -1,13 +1,15 @@
 //! An array whose reshape is half done.
 
-use super::{Assembled, Workshop, refusal};
+use super::newcomers::Newcomer;
+use super::{Assembled, Workshop, md_seat, refusal};
 use crate::cli::Absence;
 use crate::exit::{Error, warn};
 use crate::images::Image;
-use raid_core::blocking::MdReshape;
+use raid_core::blocking::{BlockDevice as _, MdReshape};
 use raid_core::engine::{self, SetupError};
+use raid_core::io_limits::IoLimits;
 use raid_core::md::{HalfDone, WriteLog};
-use raid_core::members::MemberSet;
+use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::{Consistency, Shaping};
 use raid_core::reshape::{Change, Progress, Shift};
 use raid_core::units::{DeviceSector, Lba, Sectors};
@@ -29,7 +31,8 @@ pub(crate) struct Reshaping {
 #[derive(Debug)]
 pub(super) struct Moving {
     change: Change,
-    position: Lba,
+    /// Where it is on record, if it is.
+    position: Option<Lba>,
     data_offsets: Vec<DeviceSector>,
     shifts: Vec<Shift>,
     window: Vec<u8>,
@@ -43,12 +46,8 @@ impl Moving {
         let Self { change, position, data_offsets, shifts, window } = self;
         let length = WINDOW.max(change.unit());
         window.resize(length.memory_bytes().ok_or(SetupError::Memory)?, 0);
-        let reshape = engine::Reshape {
-            change: *change,
-            position: Some(*position),
-            data_offsets,
-            window: length,
-        };
+        let reshape =
+            engine::Reshape { change: *change, position: *position, data_offsets, window: length };
         Ok((reshape, MdReshape { change, shifts }, window))
     }
 }
@@ -62,6 +61,17 @@ impl Reshaping {
     /// How much of the array is there meanwhile.
     pub(crate) fn size(&self) -> Sectors {
         self.progress.change().size_meanwhile()
+    }
+
+    /// Refuses to write while nobody knows what the backup of its critical section holds.
+    pub(crate) fn refuse_critical(&self) -> Result<(), Error> {
+        match self.progress.doubtful() {
+            None => Ok(()),
+            Some(_) => Err(Error::Refused(String::from(
+                "the reshape stands at its critical section, where another program may have left a backup, which \
+                 this program does not read yet; nothing is written before",
+            ))),
+        }
     }
 
     /// Places of either shape without a member.
@@ -128,7 +138,7 @@ impl Reshaping {
                 (shift.unwrap_or_default(), new.unwrap_or_default())
             })
             .unzip();
-        let (change, position) = (*progress.change(), progress.safe().lba());
+        let (change, position) = (*progress.change(), Some(progress.safe().lba()));
         let moving = Moving { change, position, data_offsets, shifts, window: Vec::new() };
         let bad_blocks = assembled.bad_blocks()?;
         if bad_blocks.iter().any(|bad| bad.sectors > Sectors::ZERO) {
@@ -137,5 +147,49 @@ impl Reshaping {
         let workshop =
             Workshop::of(&assembled.assembly, &assembled.superblocks, assembled.images, None);
         Ok(Workshop { moving: Some(moving), ..workshop })
+    }
+}
+
+impl Workshop<Image> {
+    /// The same array, to be reshaped: devices come in, and the data of all members moves by `shift`.
+    pub(crate) fn reshaped(
+        mut self,
+        change: Change,
+        newcomers: Vec<(Image, &Newcomer)>,
+    ) -> Result<Self, Error> {
+        let places = usize::from(change.members_max());
+        self.seats.resize(places, None);
+        for (image, newcomer) in newcomers {
+            let known = &newcomer.superblock;
+            let seat = engine::Seat {
+                device: self.take(image)?,
+                state: MemberState::InSync,
+                data_offset: known.data_offset,
+                limits: IoLimits::RELAXED,
+                reads: super::reads_from(known.device_flags),
+                behind: newcomer.behind,
+            };
+            let limits = self.devices.last().map_or(IoLimits::RELAXED, Image::limits);
+            let place = newcomer.place.index();
+            if let (Some(at), Some(md)) =
+                (self.seats.get_mut(place), self.superblocks.get_mut(place))
+            {
+                *at = Some(engine::Seat { limits, ..seat });
+                *md = Some(md_seat(known));
+            }
+        }
+        let shift = change.shift();
+        let moved = |seat: &Option<engine::Seat>| {
+            let old = seat.map_or(DeviceSector::default(), |seat| seat.data_offset);
+            // The room for it was looked at.
+            DeviceSector(old.0.saturating_add_signed(shift.0))
+        };
+        let data_offsets = self.seats.iter().map(moved).collect();
+        let shifts = vec![shift; places];
+        let window = Vec::new();
+        self.moving = Some(Moving { change, position: None, data_offsets, shifts, window });
+        // They count sectors of one shape.
+        self.bad_blocks = Vec::new();
+        Ok(self)
     }
 }

@@ -11,10 +11,7 @@ use raid_core::engine::Access;
 
 pub(super) fn run(arguments: &cli::Read) -> Result<(), Error> {
     let opened = Opened::open(&arguments.members.images, Purpose::Read)?;
-    let (assembled, size) = match &opened {
-        Opened::AtRest(assembled) => (&**assembled, assembled.assembly.geometry.size()),
-        Opened::Reshaping(reshaping) => (&reshaping.assembled, reshaping.size()),
-    };
+    let (assembled, size) = opened.content();
     let size = size.bytes().unwrap_or(u64::MAX);
     let range = range(arguments.offset, arguments.length, size)?;
     let mut output = unbuffered(std::io::stdout()).map_err(Error::Output)?;

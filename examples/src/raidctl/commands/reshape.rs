@@ -1,13 +1,20 @@
-//! A reshape at work: its progress, until it is at its end or parks.
+//! `reshape`: changes the shape of an array in place. How it is begun, and how one that is on record goes on, until it is
+//! at its end or parks.
+
+mod begin;
+
+pub(super) use begin::run;
 
 use crate::array::reshaping::Reshaping;
-use crate::array::{Names, say_events};
+use crate::array::{Array, Names, say_events};
 use crate::cli;
 use crate::exit::Error;
+use crate::images::Image;
 use crate::interrupt::Interrupts;
 use crate::progress::Progress;
 use raid_core::blocking::{ReshapeFailure, Watch};
 use raid_core::engine::{Access, OnLoss, ReshapeHalt, ReshapeRefusal, ReshapeStop};
+use raid_core::reshape::Change;
 use raid_core::units::{Lba, Sectors};
 
 /// Goes on with a reshape that is on record. What there is to say of it in the end.
@@ -21,11 +28,23 @@ pub(super) fn resume(
     let start = reshaping.progress.safe().lba();
     let mut workshop = reshaping.into_writable(insist.degraded)?;
     let (mut array, events) = workshop.start(Access::ReadWrite, insist.force.dirty)?;
+    let ended = walk(&mut array, &change, start, stop);
+    say_events(&events, &names);
+    ended
+}
+
+/// Walks on from `start`, until the reshape is at its end or parks.
+fn walk(
+    array: &mut Array<'_, Image>,
+    change: &Change,
+    start: Lba,
+    stop: cli::Stop,
+) -> Result<String, Error> {
     let interrupts = Interrupts::catch()?;
     let total = bytes(change.walk());
     let mut progress = Progress::new("reshape", total);
     let ended = array.run_reshape(OnLoss::Stop, |report| {
-        progress.reach(done(&change, report.position), total);
+        progress.reach(done(change, report.position), total);
         let moved = bytes(Sectors(report.position.0.abs_diff(start.0)));
         match (interrupts.code(), stop.after.is_some_and(|after| moved >= after)) {
             (None, false) => Watch::GoOn,
@@ -34,11 +53,10 @@ pub(super) fn resume(
     });
     drop(progress);
     let settled = array.mark_clean();
-    say_events(&events, &names);
     let text = match (ended, interrupts.code()) {
         (Ok(()), _) => String::from("the reshape is finished"),
         (Err(ReshapeFailure::Halted { position, halt: ReshapeHalt::Parked }), code) => {
-            let percent = done(&change, position).saturating_mul(100).checked_div(total);
+            let percent = done(change, position).saturating_mul(100).checked_div(total);
             let text = format!(
                 "the reshape stopped at byte {} ({} % done); 'raidctl resume' with all images goes on from there",
                 bytes(Sectors(position.0)),
@@ -55,7 +73,7 @@ pub(super) fn resume(
     Ok(text)
 }
 
-fn done(change: &raid_core::reshape::Change, position: Lba) -> u64 {
+fn done(change: &Change, position: Lba) -> u64 {
     bytes(Sectors(position.0.abs_diff(change.start().0)))
 }
 

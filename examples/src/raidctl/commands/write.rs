@@ -1,6 +1,6 @@
 //! `write`: standard input into the array.
 
-use crate::array::{Assembled, Names, say_events};
+use crate::array::{Names, Opened, say_events};
 use crate::cli;
 use crate::exit::Error;
 use crate::images::{Purpose, none_is};
@@ -12,21 +12,28 @@ use std::io::Seek;
 
 pub(super) fn run(arguments: &cli::Write) -> Result<(), Error> {
     let offset = arguments.offset;
-    let assembled = Assembled::open(&arguments.members.images, Purpose::Write)?;
-    let size = assembled.assembly.geometry.size().bytes().unwrap_or(u64::MAX);
+    let opened = Opened::open(&arguments.members.images, Purpose::Write)?;
+    let (assembled, size) = opened.content();
+    let size = size.bytes().unwrap_or(u64::MAX);
     let mut input = unbuffered(std::io::stdin()).map_err(Error::Input)?;
     none_is(&assembled.images, &input, "standard input")?;
     let length = known_length(&mut input);
     if offset.checked_add(length.unwrap_or(0)).is_none_or(|end| end > size) {
         return Err(beyond(size, 0));
     }
-    let names = Names::of(&assembled);
+    let names = Names::of(assembled);
     let cli::Insistence { degraded, force: cli::Force { dirty } } = arguments.insist;
-    let mut workshop = assembled.into_writable(degraded, dirty)?;
+    let mut workshop = match opened {
+        Opened::AtRest(assembled) => assembled.into_writable(degraded, dirty)?,
+        Opened::Reshaping(reshaping) => {
+            reshaping.refuse_critical()?;
+            reshaping.into_writable(degraded)?
+        }
+    };
     let (mut array, events) = workshop.start(Access::ReadWrite, dirty)?;
 
     let mut progress = Progress::new("write", length.unwrap_or(size));
-    let copied = copy_in(&mut array, &mut input, offset, |bytes| progress.advance(bytes));
+    let copied = copy_in(&mut array, &mut input, offset..size, |bytes| progress.advance(bytes));
     // What could not be written leaves the array marked as dirty.
     let ended = match &copied {
         Ok(_) | Err(Error::Input(_)) => {
