@@ -98,12 +98,17 @@ impl Two {
         self.progress.route(at, sectors).sectors
     }
 
-    /// Whether either side of the position holds anything.
+    /// Whether either side of the position holds anything, or will once a record is written that is on
+    /// its way.
     fn counts(&self) -> [Option<&Geometry>; 2] {
         let change = self.progress.change();
         let at = self.progress.safe().lba();
+        let to = match self.phase {
+            Phase::Publishing => self.progress.front().lba(),
+            Phase::NotBegun | Phase::Begun | Phase::Ending => at,
+        };
         let old = Some(change.before()).filter(|_| at != change.end());
-        let new = Some(change.after()).filter(|_| at != change.start());
+        let new = Some(change.after()).filter(|_| to != change.start());
         [old, new]
     }
 }

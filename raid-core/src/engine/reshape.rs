@@ -165,14 +165,14 @@ impl Engine<'_> {
             }
         }
         let lost = !self.array.absent().difference(errand.absent).is_empty();
-        // The first of these cannot be put off.
-        let must = if self.array.both_shapes_survive() == Survival::NotAll {
-            stopped(ReshapeStop::TooFewMembers)
-        } else if self.abandoned.over_window > 0 {
-            stopped(ReshapeStop::Hung)
-        } else {
-            None
-        };
+        if self.array.both_shapes_survive() == Survival::NotAll {
+            // What was moved is left where it was: the array serves, so it is the new shape that lacks
+            // members.
+            return self.halt_reshape(ReshapeHalt::Stopped(ReshapeStop::TooFewMembers), host);
+        }
+        // This cannot be put off.
+        let hangs = self.abandoned.over_window > 0;
+        let must = stopped(ReshapeStop::Hung).filter(|_| hangs);
         let wish = match errand.on_loss {
             OnLoss::Stop if lost => errand.wish.or(stopped(ReshapeStop::MemberLost)),
             OnLoss::Stop | OnLoss::GoOn => errand.wish,

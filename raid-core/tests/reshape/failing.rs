@@ -5,7 +5,9 @@ use raid_core::host::{Answer, Fault};
 use raid_core::members::MemberSet;
 use raid_core::request::Stability;
 use raid_core::reshape::Change;
+use raid_core::units::MemberIndex;
 use raid_sim::device::RamDevice;
+use raid_sim::host::Waits;
 use raid_sim::medium::SECTOR;
 use raid_sim::order::{Order, Random};
 use raid_sim::rules::{Action, Rule};
@@ -37,7 +39,7 @@ fn insist(
 }
 
 fn lost(member: u8) -> MemberSet {
-    MemberSet::only(raid_core::units::MemberIndex(member))
+    MemberSet::only(MemberIndex(member))
 }
 
 fn changes() -> Vec<Change> {
@@ -218,4 +220,43 @@ fn a_checkpoint_that_a_member_does_not_take_costs_that_member() {
             assert!(now[..served] == before[..served], "other content");
         }
     }
+}
+
+/// The array can do without two members as long as all of it is in the shape that has only one of
+/// them: nothing is put on record in the other then.
+#[test]
+fn what_the_new_shape_cannot_hold_is_left_in_the_old_one() {
+    let change = shifted(geometry(RAID5, 4, 8), geometry(RAID5, 5, 8));
+    let before = content(change.before(), 3);
+    let mut taken = 0;
+    for units in [1, 3] {
+        let blueprint = to_be(change, units);
+        for turns in 0..200 {
+            let mut lent = Lent::to(&blueprint);
+            let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&before));
+            sim.host.waits = Waits::ForItsOwn;
+            sim.order = Order::Random(Random::new(turns));
+            sim.budget = 1;
+            sim.engine.start_reshape(OnLoss::GoOn).unwrap();
+            for _ in 0..turns {
+                sim.turn();
+            }
+            let mut lost = 0;
+            for member in [MemberIndex(4), MemberIndex(0)] {
+                if sim.engine.fail_member(member).is_ok() {
+                    sim.host.dismiss(member);
+                    lost += 1;
+                }
+            }
+            sim.run();
+            taken += usize::from(lost == 2);
+            assert_eq!(sim.fate(), Fate::Serving, "{turns}");
+            let sectors = change.before().size().0;
+            let stability = Stability::Stable;
+            let answer = sim.request(Wish::Read { at: 0, sectors, stability });
+            assert_eq!(answer.result, Ok(Answer::Done), "{turns}, {lost}");
+            assert!(answer.memory == before, "{turns}");
+        }
+    }
+    assert!(taken > 10, "{taken}");
 }
