@@ -190,11 +190,15 @@ impl Array<'_> {
         }
     }
 
-    /// Whether both shapes could do with the members that are left.
+    /// Whether both shapes could do with the members that are left, as far as the walk still needs them.
     pub(crate) fn both_shapes_survive(&self) -> Survival {
         let Some(two) = &self.two else { return survival(&self.geometry, self.absent) };
         let change = two.progress.change();
-        match survival(change.before(), self.absent) {
+        let before = match two.progress.safe().lba() == change.end() {
+            true => Survival::All,
+            false => survival(change.before(), self.absent),
+        };
+        match before {
             Survival::All => survival(change.after(), self.absent),
             Survival::NotAll => Survival::NotAll,
         }

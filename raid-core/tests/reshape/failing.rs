@@ -260,3 +260,39 @@ fn what_the_new_shape_cannot_hold_is_left_in_the_old_one() {
     }
     assert!(taken > 10, "{taken}");
 }
+
+/// With everything in the new shape, the old one's members are of no account.
+#[test]
+fn a_reshape_at_its_end_is_finished_without_members_of_the_old_shape() {
+    let change = shifted(geometry(RAID5, 5, 8), geometry(RAID5, 4, 8));
+    let before = content(change.before(), 3);
+    let blueprint = to_be(change, 4);
+    let served = change.size_meanwhile();
+    let mut taken = 0;
+    for at_end in 0..12 {
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&before));
+        sim.host.waits = Waits::ForItsOwn;
+        sim.budget = 1;
+        sim.engine.start_reshape(OnLoss::GoOn).unwrap();
+        while sim.engine.reshape().is_some_and(|report| report.position != change.end()) {
+            sim.turn();
+        }
+        for _ in 0..at_end {
+            sim.turn();
+        }
+        for member in [MemberIndex(4), MemberIndex(0)] {
+            if sim.engine.fail_member(member).is_ok() {
+                sim.host.dismiss(member);
+                taken += 1;
+            }
+        }
+        sim.run();
+        assert_eq!(sim.reshape_ended().map(|(_, end)| end), Some(ReshapeEnd::Finished), "{at_end}");
+        let stability = Stability::Stable;
+        let answer = sim.request(Wish::Read { at: 0, sectors: served.0, stability });
+        assert_eq!(answer.result, Ok(Answer::Done), "{at_end}");
+        assert!(answer.memory == before[..served.memory_bytes().unwrap()], "{at_end}");
+    }
+    assert!(taken > 12, "{taken}");
+}
