@@ -13,7 +13,9 @@
 
 mod md_fixtures;
 
-use raid_core::blocking::{BlockDevice, Keeper as _, MdKeeper, MdSeat, MdSeats};
+use raid_core::blocking::{BlockDevice, Keeper, MdKeeper, MdReshape, MdSeat, MdSeats};
+use raid_core::engine::{ReshapeEnd, ReshapeReport};
+use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::host::{Durability, Event, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::limits::MEMBERS_MAX;
@@ -23,6 +25,7 @@ use raid_core::md::{
 };
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::{Consistency, Record, Replacement, Shaping};
+use raid_core::reshape::{Change, Direction, Shift};
 use raid_core::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
 
 const PLACE: MemberIndex = MemberIndex(1);
@@ -97,14 +100,22 @@ fn record(events: u64, failed: MemberSet, copied_to: Sectors) -> Record {
 }
 
 /// The same devices with a record on all of them.
-fn recorded(mut devices: Vec<Device>, record: &Record) -> Vec<Device> {
+fn recorded(devices: Vec<Device>, record: &Record) -> Vec<Device> {
     let mut seats: MdSeats = [None; MEMBERS_MAX];
     for (seat, device) in seats.iter_mut().zip(&devices) {
         let superblock = device.superblock();
         let (at, number) = (superblock.super_offset, superblock.dev_number);
         *seat = Some(MdSeat { superblock: at, number, bitmap: None });
     }
-    let mut keeper = MdKeeper::new(seats, Timestamp::default, |_: Event| {});
+    let keeper = MdKeeper::new(seats, Timestamp::default, |_: Event| {});
+    recorded_by(keeper, devices, record)
+}
+
+fn recorded_by(
+    mut keeper: impl Keeper<Device>,
+    mut devices: Vec<Device>,
+    record: &Record,
+) -> Vec<Device> {
     for (device, member) in devices.iter_mut().zip((0..).map(MemberIndex)) {
         keeper.record(member, device, record).unwrap();
     }
@@ -242,4 +253,36 @@ fn one_member_is_replaced_at_a_time() {
     assert_eq!(array.replacement.unwrap().0, PLACE);
     let out: Vec<_> = array.left_out.iter().map(|out| (out.device.0, out.reason)).collect();
     assert_eq!(out, [(5, LeftOutReason::Replacement)]);
+}
+
+/// The seat of a replacement is a place of the shape that the array had before.
+#[test]
+fn a_replacement_is_on_record_after_a_reshape_to_fewer_members() {
+    let shape = |members| {
+        let layout = Layout::Raid5(Raid5Layout::LeftSymmetric);
+        let (chunk, member_size) = (Sectors(8), Sectors(128));
+        Geometry::new(Shape { layout, members, chunk, member_size }).unwrap()
+    };
+    let change = Change::new(shape(5), shape(4), Direction::Backward, Shift(64)).unwrap();
+    let shifts = [Shift(64); 5];
+    let devices = devices();
+    let mut seats: MdSeats = [None; MEMBERS_MAX];
+    for (seat, device) in seats.iter_mut().zip(&devices) {
+        let superblock = device.superblock();
+        let (at, number) = (superblock.super_offset, superblock.dev_number);
+        *seat = Some(MdSeat { superblock: at, number, bitmap: None });
+    }
+    // The member that left had another number.
+    let by = seats[4].replace(MdSeat { number: 7, ..seats[4].unwrap() }).unwrap();
+    let mut keeper = MdKeeper::new(seats, Timestamp::default, |_: Event| {})
+        .with_reshape(MdReshape { change: &change, shifts: &shifts });
+    let report = ReshapeReport { change, position: change.end() };
+    let ended = Event::ReshapeEnded { report, end: ReshapeEnd::Finished };
+    Keeper::<Device>::note(&mut keeper, ended);
+    keeper.seat(BY, by);
+    let record = Record { shaping: Shaping::Done, ..record(9, MemberSet::NONE, MARK) };
+    let expected = recorded(devices.clone(), &record);
+    assert_eq!(at_place(&assembled(&expected)), (DeviceIndex(1), None));
+    let found = recorded_by(keeper, devices, &record);
+    assert!(found == expected, "{:?}", found[0].superblock().roles);
 }

@@ -4,6 +4,7 @@ use super::device::{BlockDevice, Keeper};
 use super::md_bitmap;
 use super::md_journal::MdJournal;
 use super::md_ppl::MdLogs;
+use crate::engine::ReshapeEnd;
 use crate::host::{BlockState, Durability, Event, Fault};
 use crate::intent::IntentLine;
 use crate::limits::MEMBERS_MAX;
@@ -364,6 +365,12 @@ where
     }
 
     fn note(&mut self, event: Event) {
+        if let Event::ReshapeEnded { report, end: ReshapeEnd::Finished } = event {
+            // A replacement sits behind the members that are left.
+            let members = report.change.after().members();
+            self.seats.iter_mut().skip(members.into()).for_each(|seat| *seat = None);
+            self.reshape = None;
+        }
         if let Event::MemberReplaced { member, by } = event {
             let seat = self.seats.get_mut(by.index()).and_then(Option::take);
             if let (Some(seat), Some(place)) = (seat, self.seats.get_mut(member.index())) {
