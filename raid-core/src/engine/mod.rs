@@ -92,6 +92,7 @@ pub struct Engine<'m> {
     pass: Pass,
     abandoned: Abandoned,
     running: Running,
+    lanes_per_slot: usize,
     /// What operations that wait for a record were last told.
     told: (Generation, Fate),
 }
@@ -164,6 +165,8 @@ impl<'m> Engine<'m> {
             return Err(SetupError::Memory);
         }
         let array = Array::new(setup, reshape, memory.bad_blocks, memory.bitmap)?;
+        let members = usize::try_from(array.places().count()).unwrap_or(usize::MAX);
+        let more = usize::from(array.log.room().is_some());
         Ok(Self {
             told: (array.recorded(), array.fate()),
             array,
@@ -173,6 +176,7 @@ impl<'m> Engine<'m> {
             pass: Pass::Idle,
             abandoned: Abandoned::NONE,
             running: Running::Serving,
+            lanes_per_slot: members.saturating_add(more),
         })
     }
 
@@ -201,13 +205,11 @@ impl<'m> Engine<'m> {
         self.array.lane()
     }
 
-    /// How many lanes each slot has: one for each member, and one for the partial parity of a write
-    /// where the array has a log of that.
+    /// How many lanes each slot has, as long as the engine lives: one for each member of either shape,
+    /// and one for the partial parity of a write where the array has a log of that.
     #[must_use]
-    pub fn lanes_per_slot(&self) -> usize {
-        let more = usize::from(self.array.log.room().is_some());
-        let members = usize::try_from(self.array.places().count()).unwrap_or(usize::MAX);
-        members.saturating_add(more)
+    pub const fn lanes_per_slot(&self) -> usize {
+        self.lanes_per_slot
     }
 
     /// What the member at a place is.

@@ -21,8 +21,10 @@ fn finishes(change: Change, units: u64, missing: MemberSet) {
     let blueprint = whole.without(missing);
     let mut lent = Lent::to(&blueprint);
     let mut sim = Sim::made(&blueprint, &mut lent, devices);
+    let lanes = sim.engine.lanes_per_slot();
     let (report, end) = sim.reshape(OnLoss::Stop);
     assert_eq!(end, ReshapeEnd::Finished, "{change:?}");
+    assert_eq!(sim.engine.lanes_per_slot(), lanes, "commands in flight name them by it");
     assert_eq!(report.position, change.end());
     assert_eq!(sim.engine.size(), change.after().size());
     let record = sim.host.last_record().expect("something was recorded");
