@@ -137,6 +137,9 @@ impl Array<'_> {
         if !self.absent_places().contains(member) {
             return Err(SeatRefusal::Taken(member));
         }
+        if self.replacement().is_some_and(|replacement| replacement.member == member) {
+            return Err(SeatRefusal::Replacing(member));
+        }
         self.fits(&seat)?;
         match seat.behind {
             Behind::Everything => {}

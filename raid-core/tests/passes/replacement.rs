@@ -387,6 +387,14 @@ fn what_cannot_be_a_replacement_is_refused() {
     let taken = Err(SeatRefusal::Replacing(place));
     assert_eq!(sim.engine.add_replacement(MemberIndex(0), second), taken);
     assert_eq!(sim.engine.add_member(place, second), Err(SeatRefusal::Taken(place)));
+    // It is to be the replacement's, though nothing has happened yet.
+    assert_eq!(sim.engine.fail_member(place), Ok(()));
+    assert_eq!(sim.engine.add_member(place, second), Err(SeatRefusal::Replacing(place)));
+    sim.host.dismiss(place);
+    sim.host.seat(beyond, seat.device);
+    sim.run();
+    assert_eq!(sim.engine.member_state(place), MemberState::Rebuilding { valid_to: Sectors(0) });
+    assert_eq!(sim.engine.add_member(place, second), Err(SeatRefusal::Taken(place)));
 }
 
 #[test]
