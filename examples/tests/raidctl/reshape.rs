@@ -1,5 +1,7 @@
 //! Arrays whose reshape is half done.
 
+mod begun;
+
 use crate::array::{find, for_each, md5, reshapes};
 use crate::tool::run;
 use serde_json::{Value, json};

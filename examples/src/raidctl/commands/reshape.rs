@@ -11,9 +11,10 @@ use crate::cli;
 use crate::exit::Error;
 use crate::images::Image;
 use crate::interrupt::Interrupts;
+use crate::passes::{self, Job};
 use crate::progress::Progress;
 use raid_core::blocking::{ReshapeFailure, Watch};
-use raid_core::engine::{Access, OnLoss, ReshapeHalt, ReshapeRefusal, ReshapeStop};
+use raid_core::engine::{Access, OnLoss, PassKind, ReshapeHalt, ReshapeRefusal, ReshapeStop};
 use raid_core::reshape::Change;
 use raid_core::units::{Lba, Sectors};
 
@@ -52,6 +53,9 @@ fn walk(
         }
     });
     drop(progress);
+    if ended.is_ok() {
+        resync_added(array, change)?;
+    }
     let settled = array.mark_clean();
     let text = match (ended, interrupts.code()) {
         (Ok(()), _) => String::from("the reshape is finished"),
@@ -71,6 +75,20 @@ fn walk(
     };
     settled.map_err(|error| Error::engine("mark the array clean", &error))?;
     Ok(text)
+}
+
+/// A walk of copies ends with what both shapes have: those of what the new one has besides do not agree yet.
+fn resync_added(array: &mut Array<'_, Image>, change: &Change) -> Result<(), Error> {
+    if change.walk() >= change.after().size() {
+        return Ok(());
+    }
+    let job = Job {
+        kind: PassKind::Resync,
+        what: String::from("resync of what was added"),
+        stop_after: None,
+        next: "the reshape is finished; 'raidctl resync' goes on from there",
+    };
+    passes::run(array, &job).map(|_| ())
 }
 
 fn done(change: &Change, position: Lba) -> u64 {

@@ -187,11 +187,10 @@ fn change(
         behind: one.behind.min(other.behind),
     };
     let room = rooms.reduce(least).unwrap_or_default();
-    let change = match arguments.data_offset_shift {
-        None => Change::shifted(before, after, room),
+    match arguments.data_offset_shift {
+        None => Change::shifted(before, after, room).map_err(|error| refused(&error)),
         Some(shift) => shifted_by(before, after, room, sectors("--data-offset-shift", shift)?),
-    };
-    change.map_err(|error| refused(&error))
+    }
 }
 
 /// The change with the data moved so far and no further.
@@ -200,27 +199,33 @@ fn shifted_by(
     after: Geometry,
     room: Room,
     wanted: Sectors,
-) -> Result<Change, ChangeError> {
-    let in_place = Change::in_place(before, after)?;
-    let needed = in_place.least_shift()?.max(wanted);
-    let forward = match before.members() == after.members() {
-        true if room.before >= needed => Direction::Forward,
-        true => Direction::Backward,
-        false => in_place.direction(),
+) -> Result<Change, Error> {
+    let change = || {
+        let in_place = Change::in_place(before, after)?;
+        let direction = match before.members() == after.members() && room.before < wanted {
+            true => Direction::Backward,
+            false => in_place.direction(),
+        };
+        let (sign, room) = match direction {
+            Direction::Forward => (-1, room.before),
+            Direction::Backward => (1, room.behind),
+        };
+        if room < wanted {
+            return Err(ChangeError::NoRoom { direction, needed: wanted, room });
+        }
+        let length = i64::try_from(wanted.0).map_err(|_| ChangeError::TooLarge)?;
+        let change = Change::new(before, after, direction, Shift(length.saturating_mul(sign)))?;
+        Ok((change, change.least_shift()?))
     };
-    let (direction, room) = match forward {
-        Direction::Forward => (Direction::Forward, room.before),
-        Direction::Backward => (Direction::Backward, room.behind),
-    };
-    if room < needed || wanted < needed {
-        return Err(ChangeError::NoRoom { direction, needed, room: room.min(wanted) });
+    let (change, least) = change().map_err(|error| refused(&error))?;
+    match wanted >= least {
+        true => Ok(change),
+        false => Err(Error::Refused(format!(
+            "--data-offset-shift {}: the data has to move by {} bytes at least",
+            bytes(wanted),
+            bytes(least)
+        ))),
     }
-    let length = i64::try_from(wanted.0).map_err(|_| ChangeError::TooLarge)?;
-    let shift = match direction {
-        Direction::Forward => length.saturating_neg(),
-        Direction::Backward => length,
-    };
-    Change::new(before, after, direction, Shift(shift))
 }
 
 fn refused(error: &ChangeError) -> Error {
