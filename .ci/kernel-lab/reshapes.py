@@ -18,7 +18,7 @@ SECTORS = 16384  # of each member
 COUNTED = 4 << 20  # bytes from the start of the array that are compared
 
 # Name -> options of create, members, new members, options of reshape. Each is parked twice on the way, with writes between;
-# those called finished raidctl ends itself.
+# those called finished raidctl ends itself. Those called started have their start on record and nothing moved.
 BEGUN = {
     "grow-r5": ("--level 5 --chunk 16K", 3, 1, "--members 4"),
     "grow-r6-two": ("--level 6 --chunk 16K", 4, 2, "--members 6"),
@@ -33,6 +33,9 @@ BEGUN = {
     "layout-r5": ("--level 5 --chunk 16K --size 6M", 4, 0, "--layout ra"),
     "layout-r6": ("--level 6 --chunk 16K --size 6M", 5, 0, "--layout ddf-N-continue"),
     "all-r6": ("--level 6 --chunk 16K --size 6M", 4, 1, "--members 5 --chunk 32K --layout rs"),
+    "started-grow-r5": ("--level 5 --chunk 16K", 3, 1, "--members 4"),
+    "started-shrink-r6": ("--level 6 --chunk 16K --size 6M", 5, 0, "--members 4 --array-size 4M"),
+    "started-chunk-r5": ("--level 5 --chunk 16K --size 6M", 4, 0, "--chunk 64K"),
     "finished-grow-r5": ("--level 5 --chunk 16K", 3, 1, "--members 4"),
     "finished-shrink-r6": ("--level 6 --chunk 16K --size 6M", 5, 0, "--members 4 --array-size 4M"),
     "finished-all-r6": ("--level 6 --chunk 16K --size 6M", 4, 1, "--members 5 --chunk 32K --layout rs"),
@@ -80,7 +83,8 @@ def begun(raidctl, name, directory):
     run(raidctl, "write", *images, stdin=bytes(model))
     blanks = [blank(directory / f"new{slot}") for slot in range(new)]
     options = [word for image in blanks for word in ("--new", image)]
-    run(raidctl, "reshape", *reshape.split(), *options, "--stop-after", "512K", *images)
+    stop = ["--stop-after", "0" if name.startswith("started") else "512K"]
+    run(raidctl, "reshape", *reshape.split(), *options, *stop, *images)
     images += blanks
     for turn in range(2):
         if status(raidctl, images)["action"] != "reshape":
@@ -90,7 +94,7 @@ def begun(raidctl, name, directory):
         model[at : at + len(change)] = change
         reads(raidctl, images, model, f"where it parked ({turn})")
         if turn == 0:
-            run(raidctl, "resume", "--stop-after", "512K", *images)
+            run(raidctl, "resume", *stop, *images)
     if name.startswith("finished"):
         run(raidctl, "resume", *images)
     return images, bytes(model)

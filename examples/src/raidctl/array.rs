@@ -6,6 +6,7 @@ pub(crate) mod newcomers;
 mod partial_parity;
 mod refusal;
 pub(crate) mod reshaping;
+pub(crate) mod starting;
 
 use crate::bad_blocks;
 use crate::cli::Absence;

@@ -1,13 +1,13 @@
 //! What forbids to use an array, in the words of whoever named the images.
 
-use super::Assembled;
+use super::{Assembled, starting};
 use crate::bad_blocks::Unusable;
 use crate::exit::Error;
 use crate::images::Image;
 use raid_core::blocking::{JournalFailure, PplFailure};
 use raid_core::engine::SetupError;
 use raid_core::host::Fault;
-use raid_core::md::{Assembly, AssemblyError, DeviceRole, FaultClass, HalfDoneError};
+use raid_core::md::{Assembly, AssemblyError, DeviceRole, FaultClass, HalfDoneError, ReshapeError};
 use raid_core::members::MemberSet;
 use raid_core::reshape::Progress;
 use raid_core::units::{DeviceIndex, MemberIndex};
@@ -34,6 +34,7 @@ pub(super) fn assembly(error: &AssemblyError, paths: &[PathBuf]) -> Error {
 pub(super) fn half_done(error: &HalfDoneError, paths: &[PathBuf]) -> Error {
     match error {
         HalfDoneError::Assembly(error) => assembly(error, paths),
+        HalfDoneError::Reshape(ReshapeError::StartNotEverywhere { .. }) => starting::not_complete(),
         HalfDoneError::Reshape(error) => Error::Refused(error.to_string()),
     }
 }

@@ -3,6 +3,7 @@
 use super::rebuild::{self, Rebuilt};
 use super::{print, replace, reshape};
 use crate::array::newcomers::named;
+use crate::array::starting;
 use crate::array::{Assembled, Names, Opened, say_events};
 use crate::cli;
 use crate::exit::Error;
@@ -10,6 +11,7 @@ use crate::images::Purpose;
 use raid_core::engine::Access;
 
 pub(super) fn run(arguments: &cli::Resume) -> Result<(), Error> {
+    starting::complete(&arguments.members.images)?;
     let rebuilt = match Opened::open(&arguments.members.images, Purpose::Write)? {
         Opened::AtRest(assembled) => resume_rebuild(*assembled, arguments)?,
         Opened::Reshaping(reshaping) => {

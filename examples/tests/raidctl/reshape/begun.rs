@@ -3,6 +3,8 @@
 use crate::array::{find, md5, pattern, special};
 use crate::tool::{command, run, run_with};
 use core::time::Duration;
+use raid_core::md::{RecoveryKind, Superblock, Validity};
+use raid_core::units::{DeviceSector, Sectors};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -311,4 +313,60 @@ fn a_signal_parks_a_reshape() {
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     assert!(stderr.contains("raidctl resume"), "{stderr}");
     array.goes_on_to_the_end();
+}
+
+/// What is on a new image up to the start of the reshape: the superblock of a spare. `old` is that of a member then.
+fn spare(new: &Path, old: &[u8]) {
+    let parse = |image: &[u8]| {
+        let block = image[4096..8192].try_into().unwrap();
+        Superblock::parse(block, DeviceSector(8)).unwrap()
+    };
+    let mut image = fs::read(new).unwrap();
+    let old = parse(old);
+    let spare = Superblock {
+        members: old.members,
+        roles: old.roles.clone(),
+        events: old.events,
+        reshape: None,
+        validity: Validity::Below { valid_to: Sectors::ZERO, kind: RecoveryKind::Full },
+        ..parse(&image)
+    };
+    let mut block = [0; 4096];
+    spare.encode(&mut block);
+    image[4096..8192].copy_from_slice(&block);
+    fs::write(new, image).unwrap();
+}
+
+#[test]
+fn a_start_that_a_crash_kept_from_members_is_completed() {
+    for (create, members, blank, options, _) in cases().into_iter().step_by(2) {
+        // The last, all but the first, all that were there, the new ones.
+        let count = members + blank;
+        for lacking in [count - 1..count, 1..count, 0..members, members..count] {
+            if lacking.is_empty() || lacking.len() == count {
+                continue;
+            }
+            let array = Begun::new(create, members, blank);
+            let old: Vec<_> = array.members.iter().map(|image| fs::read(image).unwrap()).collect();
+            let start = array.reshape(&[options, &["--stop-after", "0"]].concat());
+            run(&start, &array.members).succeeds();
+            let all = array.all();
+            let what = format!("{options:?}, not on {lacking:?}");
+            let found = status(&all);
+            assert_eq!(found["action"], "reshape", "{what}");
+            for place in lacking {
+                match old.get(place) {
+                    Some(old) => fs::write(&all[place], old).unwrap(),
+                    None => spare(&all[place], &old[0]),
+                }
+            }
+            run(&["write"], &all).says_no(3..=3);
+            run(&["resume", "--stop-after", "256K"], &all).succeeds();
+            array.holds(&all, &what);
+            run(&["resume"], &all).succeeds();
+            array.holds(&all, &what);
+            let check = run(&["check"], &all).succeeds();
+            assert_eq!(check.stdout, b"mismatch_sectors: 0\n", "{what}");
+        }
+    }
 }
