@@ -332,12 +332,15 @@ impl<'m> Array<'m> {
     }
 
     /// Takes members out of use: from now on they are absent, and a generation that says so is
-    /// wanted.
+    /// wanted. A member that left with the old shape of the array may fail late: that is no loss.
     #[inline]
     pub(crate) fn lose<H: Host>(&mut self, members: MemberSet, fault: Fault, host: &mut H) {
         for member in members.difference(self.absent) {
             if self.log.journal_place() == Some(member) {
                 self.lose_journal(fault, host);
+                continue;
+            }
+            if !self.everyone.contains(member) {
                 continue;
             }
             self.absent.insert(member);

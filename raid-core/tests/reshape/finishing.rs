@@ -2,12 +2,14 @@
 
 use raid_core::engine::{OnLoss, PassEnd, PassKind, PassRefusal, ReshapeEnd, Seat, SeatRefusal};
 use raid_core::geometry::{Layout, Raid5Layout, Raid6Layout, Raid10Layout, Spread};
-use raid_core::host::Answer;
+use raid_core::host::{Answer, Event, Fault};
 use raid_core::members::{MemberSet, MemberState};
 use raid_core::metadata::Consistency;
 use raid_core::reshape::Change;
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
+use raid_sim::order::{Order, Random};
 use raid_sim::reference;
+use raid_sim::rules::{Action, Rule};
 use raid_sim::sim::{Lent, Sim, Wish};
 
 use crate::arrays::{RAID5, RAID6, content, geometry, read, shifted, sized, to_be};
@@ -176,4 +178,36 @@ fn no_member_is_replaced_between_two_shapes() {
     sim.host.seat(MemberIndex(5), seat.device);
     let (_, end) = sim.pass(PassKind::Replacement);
     assert_eq!(end, PassEnd::Finished);
+}
+
+/// A flush that was begun with the members of the old shape ends after those that leave have left.
+#[test]
+fn a_member_that_has_left_is_not_lost() {
+    let change = shifted(geometry(RAID5, 5, 8), geometry(RAID5, 4, 8));
+    let blueprint = to_be(change, 4);
+    let before = content(change.before(), 1);
+    for seed in 0..60 {
+        let mut lent = Lent::to(&blueprint);
+        let mut sim = Sim::made(&blueprint, &mut lent, blueprint.devices(&before));
+        sim.order = Order::Lifo;
+        sim.budget = 1;
+        sim.engine.start_reshape(OnLoss::GoOn).unwrap();
+        while sim.engine.reshape().is_some_and(|report| report.position != change.end()) {
+            sim.turn();
+        }
+        for _ in 0..seed % 20 {
+            sim.turn();
+        }
+        sim.start(Wish::Flush).unwrap();
+        sim.engine.poll(&mut sim.host, 3);
+        sim.order = Order::Random(Random::new(seed));
+        while sim.engine.reshape().is_some() {
+            sim.turn();
+        }
+        sim.host.devices[4].rules.push(Rule::on(&[Action::Flush], Fault::Gone));
+        sim.run();
+        let lost = sim.host.events().any(|event| matches!(event, Event::MemberFailed { .. }));
+        assert!(!lost, "{seed}");
+        assert!(sim.host.answers.iter().all(|answer| answer.result.is_ok()));
+    }
 }
