@@ -93,7 +93,7 @@ def begun(raidctl, name, directory):
         run(raidctl, "write", "--offset", at, *images, stdin=change)
         model[at : at + len(change)] = change
         reads(raidctl, images, model, f"where it parked ({turn})")
-        if turn == 0:
+        if turn == 0 and not name.startswith("started"):
             run(raidctl, "resume", *stop, *images)
     if name.startswith("finished"):
         run(raidctl, "resume", *images)

@@ -354,6 +354,9 @@ fn a_start_that_a_crash_kept_from_members_is_completed() {
             let what = format!("{options:?}, not on {lacking:?}");
             let found = status(&all);
             assert_eq!(found["action"], "reshape", "{what}");
+            let backward = found["reshape"]["direction"] == "backward";
+            let start = if backward { &found["size_bytes"] } else { &json!(0) };
+            assert_eq!(&found["reshape"]["position_bytes"], start, "{what}: nothing was moved");
             for place in lacking {
                 match old.get(place) {
                     Some(old) => fs::write(&all[place], old).unwrap(),
