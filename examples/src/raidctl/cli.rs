@@ -26,7 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show on real files what the engine does: store, lose members, read and write degraded, verify
+    /// Show on real files what the engine does: store, lose members, write degraded, rebuild, grow, verify
     ///
     /// Makes an array of files in a directory, works on it and verifies every byte. Each step is a line. Exits with 0
     /// only if every byte was right.

@@ -1,6 +1,7 @@
 //! `demo`: what the engine does, shown on real files and verified byte for byte against a plain copy of the content.
 
 pub(crate) mod files;
+mod grow;
 mod plug;
 
 use super::check::check;
@@ -8,7 +9,7 @@ use super::print;
 use super::rebuild::{Rebuilt, rebuild};
 use super::repair::repair;
 use super::resume::resume;
-use crate::array::{Array, Assembled, Workshop};
+use crate::array::{Array, Assembled, Opened, Workshop};
 use crate::cli::{self, Absence, Afterwards, Method};
 use crate::exit::Error;
 use crate::images::Purpose;
@@ -83,6 +84,14 @@ fn show(directory: &Path) -> Result<(), Error> {
     demo.step("rebuild both onto new files, and stop half way", Demo::rebuild_half)?;
     demo.step("read it all back in the middle of that", Demo::read_all)?;
     demo.step("go on where it stopped", Demo::resume)?;
+    demo.step("compare parity with data", Demo::check)?;
+    demo.step("grow it by a member, and stop on the way", Demo::grow_half)?;
+    demo.step("read it all back in the middle of that", Demo::read_all)?;
+    demo.step("go on, and pull a member's plug", Demo::fail_growing)?;
+    demo.step("read it all back where it stopped", Demo::read_all)?;
+    demo.step("go on without that member", Demo::grow_degraded)?;
+    demo.step("read it all back in the new shape", Demo::read_all)?;
+    demo.step("rebuild the member onto a new file", Demo::rebuild_grown)?;
     demo.step("compare parity with data", Demo::check)?;
     demo.step("lose two others, read it all back with the new ones", Demo::rely_on_new)?;
     print("every byte was right")
@@ -218,14 +227,14 @@ impl Demo {
     }
 
     fn rebuild_half(&mut self) -> Outcome {
-        let bytes = self.members.first().map(std::fs::metadata);
-        let bytes = bytes.ok_or_else(|| wrong("no member"))?.map_err(Error::Input)?.len();
-        let new = [PULLED, REMOVED].map(|place| self.directory.join(format!("new{place}.img")));
-        for path in &new {
-            files::blank(path, bytes)?;
+        let mut new = Vec::new();
+        for place in [PULLED, REMOVED] {
+            new.push(self.new_file(&format!("new{place}.img"))?);
         }
+        let bytes = new.first().map(std::fs::metadata);
+        let bytes = bytes.ok_or_else(|| wrong("no member"))?.map_err(Error::Input)?.len();
         let rebuilt = rebuild(&cli::Rebuild {
-            new: new.to_vec(),
+            new: new.clone(),
             overwrite: cli::Occupied::Refuse,
             stop: cli::Stop { after: Some(bytes / 2) },
             insist: INSIST_ON_NOTHING,
@@ -267,8 +276,11 @@ impl Demo {
     }
 
     fn open_to_read(&self) -> Result<Workshop<Pluggable>, Error> {
-        let assembled = Assembled::open(&self.members, Purpose::Read)?;
-        Ok(assembled.into_readable(Dirty::Refuse)?.map_devices(Pluggable::new))
+        let workshop = match Opened::open(&self.members, Purpose::Read)? {
+            Opened::AtRest(assembled) => assembled.into_readable(Dirty::Refuse)?,
+            Opened::Reshaping(reshaping) => reshaping.into_readable()?,
+        };
+        Ok(workshop.map_devices(Pluggable::new))
     }
 }
 

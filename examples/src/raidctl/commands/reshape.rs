@@ -3,7 +3,7 @@
 
 mod begin;
 
-pub(super) use begin::run;
+pub(super) use begin::{begin, run};
 
 use crate::array::reshaping::Reshaping;
 use crate::array::{Array, Names, say_events};

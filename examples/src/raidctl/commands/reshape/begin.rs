@@ -18,6 +18,11 @@ use raid_core::units::{FAULT_UNIT, MemberIndex, Sectors};
 use std::path::PathBuf;
 
 pub(in crate::commands) fn run(arguments: &cli::Reshape) -> Result<(), Error> {
+    print(&begin(arguments)?)
+}
+
+/// Begins a reshape and walks. What there is to say of it in the end.
+pub(in crate::commands) fn begin(arguments: &cli::Reshape) -> Result<String, Error> {
     let paths = &arguments.new;
     let all: Vec<PathBuf> = arguments.members.images.iter().chain(paths).cloned().collect();
     distinct(&all)?;
@@ -53,7 +58,7 @@ pub(in crate::commands) fn run(arguments: &cli::Reshape) -> Result<(), Error> {
     introduce(&mut array, first, &newcomers)?;
     let ended = walk(&mut array, &change, change.start(), arguments.stop);
     say_events(&events, &names);
-    print(&ended?)
+    ended
 }
 
 /// Refuses an array that has to be put in order first, or that keeps what counts sectors of one shape.
