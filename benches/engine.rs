@@ -60,6 +60,7 @@ impl Host for NullHost {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. } => &mut self.commands.others,
         };

@@ -112,6 +112,7 @@ impl Host for RamHost<'_> {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. } => Completion::Done,
             Command::Compute(job) => {

@@ -133,7 +133,8 @@ fn with<T>(
         log: RowLog::None,
     };
     let position = Some(half_done.progress.safe().lba());
-    let reshape = Reshape { change, position, data_offsets: &data_offsets, window: WINDOW };
+    let reshape =
+        Reshape { change, position, data_offsets: &data_offsets, window: WINDOW, backup: None };
     let (mut slots, mut requests) = ([Slot::FREE; SLOTS], [RequestSlot::FREE; 1]);
     let memory = Memory { background: 4, ..Memory::new(&mut slots, &mut requests) };
     let mut lanes = vec![0; seats.len() * SLOTS * LANE.memory_bytes().unwrap()];

@@ -13,10 +13,10 @@
 use proptest::prelude::*;
 use raid_core::geometry::{Geometry, Layout, Raid5Layout, Shape};
 use raid_core::md::{
-    ArrayUuid, BACKUP_HEADER_SECTORS, BackupArea, BackupError, BackupHeader, BackupLayout, Block,
-    ChangeSum, ContentSum, SUPERBLOCK_BYTES,
+    ArrayUuid, BACKUP_HEADER_SECTORS, BackupError, BackupHeader, BackupLayout, Block, ChangeSum,
+    ContentSum, SUPERBLOCK_BYTES,
 };
-use raid_core::reshape::{Change, Direction, Shift};
+use raid_core::reshape::{BackupArea, Change, Direction, Shift};
 use raid_core::units::{Lba, Sectors};
 
 const ARRAY: ArrayUuid = ArrayUuid(*b"an array's name.");

@@ -39,6 +39,7 @@ use raid_core::plan::{Job, Operation, Outside, Source as WriteSource};
 use raid_core::units::{DeviceIndex, MemberIndex, Sectors};
 use raid_simd::Kernels;
 
+use crate::backup::Keeper;
 use crate::device::RamDevice;
 use crate::journal::JournalHost;
 use crate::log::Logs;
@@ -69,6 +70,7 @@ pub struct SimHost {
     lanes: Vec<u8>,
     /// What a reshape moves is kept here meanwhile.
     window: Vec<u8>,
+    backup: Option<Keeper>,
     /// Slots for requests.
     front_slots: usize,
     lane_bytes: usize,
@@ -131,6 +133,7 @@ impl SimHost {
                     reshape.window.memory_bytes().expect("fits into memory")
                 })
             ],
+            backup: Keeper::of(blueprint),
             front_slots: blueprint.slots,
             lane_bytes,
             offered: 0,
@@ -150,6 +153,22 @@ impl SimHost {
             last_record: None,
             events_before: blueprint.events,
         }
+    }
+
+    pub(crate) const fn backup(&self) -> Option<&Keeper> {
+        self.backup.as_ref()
+    }
+
+    pub(crate) fn window(&self) -> &[u8] {
+        &self.window
+    }
+
+    pub(crate) const fn access(&self) -> Access {
+        self.access
+    }
+
+    pub(crate) fn living_devices(&self) -> impl Iterator<Item = DeviceIndex> {
+        self.living().map(|(_, device)| device)
     }
 
     /// Places without a member, or whose member the engine called lost.
@@ -244,6 +263,7 @@ impl SimHost {
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
+                | Command::RecordBackup { .. }
                 | Command::LogRow { .. }
                 | Command::RecordTail { .. }
                 | Command::Compute(_) => writing &= !bit,
@@ -340,6 +360,11 @@ impl SimHost {
                     }
                     None => Ok(()),
                 }
+            }
+            Command::RecordBackup { device, area, mark } => {
+                let (at, block) = self.backup_header(area, mark);
+                let (all, cached) = (usize::MAX & !4095, Durability::Cached);
+                self.devices[device.index()].write_aligned(at, &block, all, cached)
             }
             Command::Compute(job) => return self.compute(&job),
         };

@@ -210,6 +210,7 @@ impl JournalHost {
             | Command::Record { .. }
             | Command::RecordBad { .. }
             | Command::RecordIntent { .. }
+            | Command::RecordBackup { .. }
             | Command::LogParity { .. }
             | Command::Compute(_) => return,
         };

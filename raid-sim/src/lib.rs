@@ -28,6 +28,7 @@
 
 extern crate alloc;
 
+mod backup;
 pub mod blueprint;
 pub mod crash;
 pub mod device;

@@ -74,6 +74,7 @@ impl Logs {
             | Command::Record { .. }
             | Command::RecordBad { .. }
             | Command::RecordIntent { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. }
             | Command::Compute(_) => return,
@@ -115,6 +116,7 @@ impl Logs {
             | Command::Record { .. }
             | Command::RecordBad { .. }
             | Command::RecordIntent { .. }
+            | Command::RecordBackup { .. }
             | Command::Compute(_) => {
                 let (_, at, header) = book.batch.take().expect("there is one now");
                 let (length, block) = header.finish();

@@ -1,7 +1,7 @@
 //! A reshape of a simulated array: what it leads to, where the data lies then, and how much memory it
 //! is lent.
 
-use raid_core::engine::{Behind, ReadsFrom, Seat};
+use raid_core::engine::{Backup, Behind, ReadsFrom, Seat};
 use raid_core::io_limits::IoLimits;
 use raid_core::members::MemberState;
 use raid_core::metadata::{Record, Shaping};
@@ -21,6 +21,8 @@ pub struct Reshaped {
     pub data_offsets: Vec<DeviceSector>,
     /// Memory for what is being moved.
     pub window: Sectors,
+    /// Where what would be overwritten is saved.
+    pub backup: Option<Backup>,
 }
 
 impl Blueprint {
@@ -45,8 +47,13 @@ impl Blueprint {
             })
             .collect();
         let data_offsets = vec![DeviceSector(after); self.seats.len()];
-        self.reshape =
-            Some(Reshaped { change, position: None, data_offsets, window: Sectors(window) });
+        self.reshape = Some(Reshaped {
+            change,
+            position: None,
+            data_offsets,
+            window: Sectors(window),
+            backup: None,
+        });
         self
     }
 

@@ -181,9 +181,14 @@ impl<'m> Sim<'m> {
         };
         let mut engine = match &blueprint.reshape {
             None => Engine::new(&setup, memory)?,
-            Some(Reshaped { change, position, data_offsets, window }) => {
-                let reshape =
-                    Reshape { change: *change, position: *position, data_offsets, window: *window };
+            Some(Reshaped { change, position, data_offsets, window, backup }) => {
+                let reshape = Reshape {
+                    change: *change,
+                    position: *position,
+                    data_offsets,
+                    window: *window,
+                    backup: *backup,
+                };
                 Engine::reshaping(&setup, &reshape, memory)?
             }
         };
@@ -422,6 +427,7 @@ impl<'m> Sim<'m> {
                 | Command::Flush { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
+                | Command::RecordBackup { .. }
                 | Command::LogRow { .. }
                 | Command::RecordTail { .. }
                 | Command::RecordBad { .. }

@@ -70,9 +70,10 @@ impl Error {
         let blocking::Error::Failed(failure) = error else { return Self::Engine(text) };
         match failure {
             Failure::Unrecoverable { .. } | Failure::NotCompared { .. } => Self::Lost(text),
-            Failure::ArrayFailed | Failure::JournalLost | Failure::NothingToCompare => {
-                Self::Refused(text)
-            }
+            Failure::ArrayFailed
+            | Failure::JournalLost
+            | Failure::NeedsBackup { .. }
+            | Failure::NothingToCompare => Self::Refused(text),
             Failure::Rejected { .. }
             | Failure::MemoryHeld { .. }
             | Failure::HandedBack

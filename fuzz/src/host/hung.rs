@@ -31,6 +31,7 @@ impl MemoryHost {
             | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. } => Vec::new(),
             Command::Compute(_) => unreachable!("a job is not abandoned"),
@@ -62,6 +63,7 @@ impl MemoryHost {
                 | Command::RecordIntent { .. }
                 | Command::RecordBad { .. }
                 | Command::SealLog { .. }
+                | Command::RecordBackup { .. }
                 | Command::LogRow { .. }
                 | Command::RecordTail { .. }
                 | Command::Compute(_) => {}
@@ -93,6 +95,7 @@ impl MemoryHost {
             | Command::Flush { .. }
             | Command::Record { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. }
             | Command::RecordBad { .. }
@@ -128,6 +131,7 @@ impl MemoryHost {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. }
             | Command::Compute(_) => false,

@@ -55,6 +55,7 @@ impl MemoryHost {
             }
             Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. } => {
                 assert_eq!(self.writing, Writing::Allowed, "a read-only array logs nothing");
@@ -326,6 +327,7 @@ fn range_of(command: &Command) -> Option<(DeviceIndex, std::ops::Range<u64>)> {
         | Command::RecordBad { .. }
         | Command::LogParity { .. }
         | Command::SealLog { .. }
+        | Command::RecordBackup { .. }
         | Command::LogRow { .. }
         | Command::RecordTail { .. }
         | Command::Compute(_) => None,

@@ -102,6 +102,7 @@ impl MemoryHost {
             // The logs are not read back here: what is in them is the simulator's to check.
             Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. } => {}
             Command::Compute(_) => unreachable!("a job has no device"),
@@ -125,6 +126,7 @@ impl MemoryHost {
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
+                | Command::RecordBackup { .. }
                 | Command::LogRow { .. }
                 | Command::RecordTail { .. }
                 | Command::Compute(_),
@@ -282,6 +284,7 @@ fn uses(command: &Command, request: RequestId) -> bool {
         | Command::RecordBad { .. }
         | Command::LogParity { from: None, .. }
         | Command::SealLog { .. }
+        | Command::RecordBackup { .. }
         | Command::LogRow { .. }
         | Command::RecordTail { .. } => return false,
     };

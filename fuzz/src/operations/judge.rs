@@ -121,6 +121,7 @@ impl Run<'_> {
                 let write = matches!(waiting.kind, Kind::Write(_));
                 assert!(write || failure == Failure::HandedBack, "only writes are interrupted");
             }
+            Err(failure @ Failure::NeedsBackup { .. }) => panic!("nothing is reshaped: {failure}"),
             // A check needs every block, those as well that a read would do without.
             Err(Failure::NotCompared { .. }) => {
                 assert!(matches!(waiting.kind, Kind::Check), "only a check compares");

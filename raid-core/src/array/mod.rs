@@ -1,5 +1,6 @@
 //! The array as the engine knows it: its shape, who sits where, who is lost, what is on record.
 
+mod backup;
 mod bad_blocks;
 mod balance;
 mod marks;
@@ -9,6 +10,8 @@ mod setup;
 mod shapes;
 mod view;
 
+pub use backup::Backup;
+pub(crate) use backup::{Cleared, Held, Motion, Store};
 pub use bad_blocks::BadBlock;
 pub(crate) use bad_blocks::Health;
 pub use progress::SeatRefusal;

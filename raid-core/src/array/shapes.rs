@@ -1,6 +1,7 @@
 //! The two shapes of an array that is being reshaped, and which of them counts where.
 
-use super::{Array, Fate, RowLog, Seat, Setup, SetupError};
+use super::backup::{Backup, Motion, Store, Window};
+use super::{Array, RowLog, Seat, Setup, SetupError};
 use crate::geometry::Geometry;
 use crate::limits::MEMBERS_MAX;
 use crate::members::MemberSet;
@@ -22,6 +23,8 @@ pub struct Reshape<'s> {
     /// How much memory the host lends for what is being relocated, aligned as lanes are:
     /// [`Buffer::Window`](crate::host::Buffer::Window) names it. At least [`Change::unit`].
     pub window: Sectors,
+    /// Where what would be overwritten is saved; `None` where nothing is to be.
+    pub backup: Option<Backup>,
 }
 
 /// An array between two shapes.
@@ -30,6 +33,8 @@ pub(crate) struct Two {
     pub(crate) progress: Progress,
     pub(crate) phase: Phase,
     pub(crate) window: Sectors,
+    pub(crate) store: Option<Store>,
+    pub(crate) motion: Motion,
     data_offsets: [DeviceSector; MEMBERS_MAX],
 }
 
@@ -53,11 +58,15 @@ pub(crate) enum Route {
     In(InShape, Sectors),
     /// It is being relocated.
     Held,
+    /// In the old shape, where it is to stay as it is.
+    ReadOnly(Sectors),
+    /// In the backup.
+    Kept(Sectors),
 }
 
 impl Two {
     pub(super) fn new(reshape: &Reshape<'_>, setup: &Setup<'_>) -> Result<Self, SetupError> {
-        let Reshape { change, position, data_offsets: offsets, window } = *reshape;
+        let Reshape { change, position, data_offsets: offsets, window, backup } = *reshape;
         let fits = *change.before() == setup.geometry
             && offsets.len() == usize::from(change.members_max())
             && window >= change.unit()
@@ -77,7 +86,14 @@ impl Two {
         for (place, offset) in data_offsets.iter_mut().zip(offsets) {
             *place = *offset;
         }
-        Ok(Self { progress, phase, window, data_offsets })
+        let (store, progress) = match backup {
+            None => (None, progress),
+            Some(backup) => {
+                let (store, progress) = Store::new(&backup, progress, position);
+                (Some(store), progress)
+            }
+        };
+        Ok(Self { progress, phase, window, store, motion: Motion::AtRest, data_offsets })
     }
 
     fn data_offset(&self, member: MemberIndex) -> Option<DeviceSector> {
@@ -159,11 +175,17 @@ impl Array<'_> {
     pub(crate) fn route(&self, at: Lba, sectors: Sectors) -> Route {
         match &self.two {
             None => Route::In(InShape::Old, sectors),
-            Some(two) => match (two.route(at, sectors), self.fate) {
+            Some(two) => match (two.route(at, sectors), two.window_now(self.fate)) {
                 // Nothing is moved any more, and nothing is written: what was to be moved is still
                 // there.
-                (Route::Held, Fate::Failed) => Route::In(InShape::Old, two.held_from(at, sectors)),
-                (route, Fate::Failed | Fate::Serving) => route,
+                (Route::Held, Some(Window::InPlace)) => {
+                    Route::In(InShape::Old, two.held_from(at, sectors))
+                }
+                (Route::Held, Some(Window::ReadOnly)) => {
+                    Route::ReadOnly(two.held_from(at, sectors))
+                }
+                (Route::Held, Some(Window::Kept)) => Route::Kept(two.held_from(at, sectors)),
+                (route, _) => route,
             },
         }
     }

@@ -6,6 +6,7 @@ use crate::io_limits::IoLimits;
 use crate::metadata::Record;
 use crate::plan::JournalRow;
 use crate::rectangle::Rectangle;
+use crate::reshape::{BackupArea, BackupMark};
 use crate::units::{DeviceSector, MemberIndex, Sectors};
 
 /// A device that reads, writes and flushes in the calling thread.
@@ -139,6 +140,24 @@ pub trait Keeper<D> {
         stretch: u32,
     ) -> Result<(), Fault> {
         let _ = (member, device, stretch);
+        Err(Fault::Unsupported)
+    }
+
+    /// Writes the header of an area of a reshape's backup ([`Command::RecordBackup`]), with a sum over
+    /// this content where it holds any. Called for arrays that are given a backup alone.
+    ///
+    /// # Errors
+    /// It is not written, or may be. The reshape stops.
+    ///
+    /// [`Command::RecordBackup`]: crate::host::Command::RecordBackup
+    fn record_backup(
+        &mut self,
+        device: &mut D,
+        area: BackupArea,
+        mark: BackupMark,
+        content: &[u8],
+    ) -> Result<(), Fault> {
+        let _ = (device, area, mark, content);
         Err(Fault::Unsupported)
     }
 

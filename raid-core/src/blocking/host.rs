@@ -11,6 +11,7 @@ use crate::host::{
 use crate::limits::MEMBERS_MAX;
 use crate::parity::{self, CallerMemory};
 use crate::plan::{Job, JournalRow, Operation, Outside, Source};
+use crate::reshape::{BackupArea, BackupMark};
 use crate::units::{DeviceIndex, Sectors};
 use heapless::{Deque, Vec};
 
@@ -148,6 +149,7 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
             Command::RecordTail { device, member, stretch } => {
                 self.keep(device, |keeper, device| keeper.record_tail(member, device, stretch))
             }
+            Command::RecordBackup { device, area, mark } => self.record_backup(device, area, mark),
             Command::Compute(job) => return self.compute(&job),
         };
         match result {
@@ -170,6 +172,25 @@ impl<'c, 'm, 'a, 'b, D: BlockDevice, K: Keeper<D>> CallHost<'c, 'm, 'a, 'b, D, K
         match device_at(devices, device) {
             Some(device) => keeper.log_row(device, stretch, row, &bytes),
             None => Err(Fault::InvalidRequest),
+        }
+    }
+
+    fn record_backup(
+        &mut self,
+        device: DeviceIndex,
+        area: BackupArea,
+        mark: BackupMark,
+    ) -> Result<(), Fault> {
+        let content = match mark {
+            BackupMark::Clear => Some([].as_slice()),
+            BackupMark::Holds(saved) => {
+                saved.sectors.memory_bytes().and_then(|length| self.memory.window.get(..length))
+            }
+        };
+        let Parts { devices, keeper, .. } = &mut *self.parts;
+        match (device_at(devices, device), content) {
+            (Some(device), Some(content)) => keeper.record_backup(device, area, mark, content),
+            (None, _) | (_, None) => Err(Fault::InvalidRequest),
         }
     }
 

@@ -117,12 +117,14 @@ pub(super) struct Abandoned {
     hung: MemberSet,
     /// Members to whom there are none any more, to be told.
     quiet: MemberSet,
-    /// Slots whose abandoned commands name the window of a reshape.
+    /// Slots whose abandoned commands name the window of a reshape, and one to its backup.
     pub(super) over_window: u16,
     records: Machine,
     logs: Machine,
     settling: Machine,
     intents: Machine,
+    /// The one to the backup of a reshape.
+    pub(super) backup: Option<u32>,
 }
 
 /// Abandoned commands of a machine beside the stripes', at most one to each member. What memory they
@@ -164,6 +166,7 @@ impl Abandoned {
         logs: Machine::NONE,
         settling: Machine::NONE,
         intents: Machine::NONE,
+        backup: None,
     };
 
     fn begin(&mut self, member: MemberIndex) {
@@ -220,6 +223,8 @@ impl Engine<'_> {
     pub fn abandon(&mut self, token: Token) -> Result<(), Misuse> {
         let gone = Completion::Failed(Fault::Gone);
         match token.owner {
+            // It is no member's.
+            Owner::Backup => return self.abandon_kept(token.epoch),
             Owner::Metadata => {
                 self.array.writer.settle(token, gone)?;
                 self.abandoned.records.begin(token);
@@ -297,6 +302,7 @@ impl Engine<'_> {
         }
         let member = token.member;
         match token.owner {
+            Owner::Backup => return self.on_dead_kept(token.epoch),
             Owner::Metadata => self.abandoned.records.end(token)?,
             Owner::Log => self.abandoned.logs.end(token)?,
             Owner::Settling => self.abandoned.settling.end(token)?,

@@ -3,8 +3,8 @@
 use super::Engine;
 use super::requests::{Compared, Part, Progress};
 use super::slots::Occupant;
-use crate::array::{Access, Array, Fate, Gate, Route};
-use crate::host::{Host, RequestId, SlotIndex};
+use crate::array::{Access, Array, Fate, Gate, Motion, Route};
+use crate::host::{Failure, Host, RequestId, SlotIndex};
 use crate::io_limits::Fit;
 use crate::limits::REQUEST_SECTORS_MAX;
 use crate::log::Emptied;
@@ -129,6 +129,8 @@ enum Turnout {
     Empties,
     /// It has to wait for operations alive, or for the journal.
     Waits,
+    /// What is left of it cannot be served.
+    Fails(Failure),
 }
 
 impl Engine<'_> {
@@ -236,6 +238,12 @@ impl Engine<'_> {
             Turnout::Waits => return Admitted::Nothing,
             Turnout::Empties => return Admitted::Something,
             Turnout::CutUp => self.cut_up(id),
+            Turnout::Fails(failure) => {
+                if let Some(progress) = self.requests.get(id) {
+                    progress.fail(failure);
+                }
+                self.cut_up(id);
+            }
             Turnout::Begins(operation, rectangle, cursor, part) => {
                 let work = Work::new(Origin::Request(id), operation, rectangle);
                 let claim = self.overlaps.claim(&self.slots, &work);
@@ -283,10 +291,14 @@ impl Engine<'_> {
                 (Access::ReadWrite, Gate::Shut) => Turnout::Waits,
             },
             RequestKind::MarkClean if progress.failure.is_some() => Turnout::CutUp,
-            RequestKind::MarkClean if idle => match self.array.log.ask_to_empty() {
-                Emptied::Already => Turnout::Settles,
-                Emptied::Asked => Turnout::Empties,
-                Emptied::Waits => Turnout::Waits,
+            RequestKind::MarkClean if idle => match self.array.is_backed() {
+                None => match self.array.log.ask_to_empty() {
+                    Emptied::Already => Turnout::Settles,
+                    Emptied::Asked => Turnout::Empties,
+                    Emptied::Waits => Turnout::Waits,
+                },
+                Some(Motion::AtWork) => Turnout::Waits,
+                Some(Motion::AtRest) => Turnout::Fails(self.array.needs_backup()),
             },
             RequestKind::MarkClean => Turnout::Waits,
             RequestKind::Read
@@ -297,6 +309,9 @@ impl Engine<'_> {
                 match cut_part(&self.array, &request, part, cursor) {
                     NextCut::End => Turnout::CutUp,
                     NextCut::Held => Turnout::Waits,
+                    NextCut::Kept(at, sectors) => {
+                        Turnout::Fails(Failure::NeedsBackup { at, sectors })
+                    }
                     NextCut::Piece(rectangle, cursor, part) => {
                         let operation = self.operation(&request, &rectangle);
                         Turnout::Begins(operation, rectangle, cursor, part)
@@ -377,6 +392,8 @@ enum NextCut {
     Piece(Rectangle, Cursor, Part),
     /// It lies where a reshape is at work.
     Held,
+    /// It lies where a reshape rests, and only a backup says what is there.
+    Kept(Lba, Sectors),
     End,
 }
 
@@ -402,6 +419,15 @@ fn cut_routed(array: &Array<'_>, request: &Request, part: Part, cursor: Cursor) 
         Cursor::Start if rest == Sectors::ZERO => return NextCut::End,
         Cursor::Start => match array.route(at, rest) {
             Route::Held => return NextCut::Held,
+            Route::Kept(sectors) => return NextCut::Kept(at, sectors),
+            Route::ReadOnly(sectors) => match request.kind {
+                RequestKind::Read => Part { from: part.from, sectors, shape: InShape::Old },
+                RequestKind::Check
+                | RequestKind::Write(_)
+                | RequestKind::WriteZeroes(_)
+                | RequestKind::Flush
+                | RequestKind::MarkClean => return NextCut::Kept(at, sectors),
+            },
             Route::In(shape, sectors) => Part { from: part.from, sectors, shape },
         },
         Cursor::Row(..) | Cursor::Linear(_) => part,

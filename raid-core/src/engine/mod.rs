@@ -7,6 +7,7 @@
 mod abandon;
 mod admission;
 mod background;
+mod backup;
 mod intent;
 mod logging;
 mod overlap;
@@ -18,7 +19,7 @@ mod settle;
 mod slots;
 
 pub use crate::array::{
-    Access, BadBlock, Behind, Dirty, Fate, JournalSeat, ReadsFrom, Reshape, RowLog, Seat,
+    Access, Backup, BadBlock, Behind, Dirty, Fate, JournalSeat, ReadsFrom, Reshape, RowLog, Seat,
     SeatRefusal, Setup, SetupError,
 };
 pub use crate::host::Blocked;
@@ -112,6 +113,7 @@ pub enum Progress {
 struct Refused {
     writer: Option<Blocked>,
     intent: Option<Blocked>,
+    pass: Option<Blocked>,
 }
 
 /// What a step of the engine led to.
@@ -262,6 +264,7 @@ impl<'m> Engine<'m> {
                 let intent = self.array.intent.as_mut().ok_or(Misuse::UnknownToken)?;
                 intent.writer.settle(token, completion).map(|_| ())
             }
+            Owner::Backup => self.on_kept(token.epoch, completion),
             Owner::Log => self.array.log.settle(token.member, token.epoch, completion),
             Owner::Settling => self.array.log.settle_flush(token.member, token.epoch, completion),
             Owner::Slot(index) => {
@@ -291,7 +294,7 @@ impl<'m> Engine<'m> {
         self.slots.offer_refused_again();
         let mut blocked = None;
         self.array.log.offer_refused_again();
-        let mut refused = Refused { writer: None, intent: None };
+        let mut refused = Refused { writer: None, intent: None, pass: None };
         let mut steps = 0_u32;
         while steps < budget {
             match self.step_abandoned(host) {
@@ -338,7 +341,7 @@ impl<'m> Engine<'m> {
                 }
                 Stepped::Refused(_) | Stepped::Nothing => {}
             }
-            match self.step_pass(host) {
+            match self.step_pass_once(host, &mut refused) {
                 Stepped::Moved => {
                     steps = steps.saturating_add(1);
                     continue;
@@ -352,7 +355,7 @@ impl<'m> Engine<'m> {
                         Stepped::Moved => return Progress::Idle,
                         Stepped::Refused(_) | Stepped::Nothing => {}
                     }
-                    let blocked = blocked.or(refused.writer).or(refused.intent);
+                    let blocked = blocked.or(refused.writer).or(refused.intent).or(refused.pass);
                     return blocked.map_or(Progress::Idle, Progress::HostBusy);
                 }
             }
@@ -379,6 +382,19 @@ impl<'m> Engine<'m> {
             }
         }
         Stepped::Nothing
+    }
+
+    /// One step of the pass, unless the host was busy for it in this poll.
+    #[inline]
+    fn step_pass_once(&mut self, host: &mut impl Host, refused: &mut Refused) -> Stepped {
+        if refused.pass.is_some() {
+            return Stepped::Nothing;
+        }
+        let step = self.step_pass(host);
+        if let Stepped::Refused(by) = step {
+            refused.pass = Some(by);
+        }
+        step
     }
 
     #[inline]

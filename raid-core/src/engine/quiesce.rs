@@ -103,7 +103,8 @@ impl Engine<'_> {
                     && self.array.writer.in_flight().is_empty()
                     && self.intents_in_flight().is_empty()
                     && self.array.log.in_flight().is_empty()
-                    && !self.pass.is_settling() =>
+                    && !self.pass.is_settling()
+                    && !self.pass.awaits_backup() =>
             {
                 self.running = Running::Quiesced;
                 host.note(Event::Quiesced);

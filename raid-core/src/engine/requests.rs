@@ -247,6 +247,7 @@ const fn weight(failure: &Failure) -> u8 {
         Failure::Rejected { .. }
         | Failure::ArrayFailed
         | Failure::JournalLost
+        | Failure::NeedsBackup { .. }
         | Failure::NothingToCompare => 3,
     }
 }

@@ -2,18 +2,18 @@
 
 use super::quiesce::Running;
 use super::{Engine, Stepped};
-use crate::array::{Access, Fate, Phase, Route, Survival, Two};
+use crate::array::{Access, Fate, Motion, Phase, Route, Survival, Two};
 use crate::host::{Durability, Event, Host, SlotIndex};
 use crate::io_limits::MemoryAlignment;
 use crate::members::MemberSet;
 use crate::pass::{
     Crew, Errand, Finish, Gather, OnLoss, Part, Pass, Publish, ReshapeEnd, ReshapeFence,
-    ReshapeHalt, ReshapeRefusal, ReshapeReport, ReshapeStop, Reshaping, Scatter, Stroke,
+    ReshapeHalt, ReshapeRefusal, ReshapeReport, ReshapeStop, Reshaping, Scatter, Stroke, Task, Way,
 };
 use crate::plan::{Operation, Source, Transfer};
 use crate::rectangle::{InShape, Rectangle};
 use crate::request::{Cursor, Request, RequestKind, Stability};
-use crate::reshape::{Means, Parking, Step};
+use crate::reshape::{Load, Means, Parking, Step};
 use crate::stripe::{Origin, Outcome, Planned, Trouble, Work};
 use crate::units::{Lba, Sectors};
 
@@ -53,6 +53,9 @@ impl Engine<'_> {
             }
             Phase::Begun | Phase::Publishing | Phase::Ending => self.errand(on_loss),
         };
+        if let Some(two) = self.array.two() {
+            two.motion = Motion::AtWork;
+        }
         self.pass = Pass::Reshape(match self.array.unrecorded() {
             Some(until) => Reshaping::Fence(ReshapeFence { errand, until }),
             None => Reshaping::Choose(errand),
@@ -78,7 +81,7 @@ impl Engine<'_> {
             (Fate::Serving, Access::ReadWrite) => {}
         }
         let Some(two) = self.array.two() else { return Err(ReshapeRefusal::NothingToDo) };
-        if two.progress.safe().lba() != two.progress.change().start() {
+        if two.progress.safe().lba() != two.progress.change().start() || two.is_unmoved() {
             return Err(ReshapeRefusal::Moved);
         }
         match two.phase {
@@ -122,8 +125,10 @@ impl Engine<'_> {
             return Err(ReshapeRefusal::NotInSync);
         }
         let change = two.progress.change();
+        let room = two.backup_room().unwrap_or(Sectors::ZERO);
         match (change.least_shift(), change.common_rows()) {
             (Ok(shift), _) if change.shift().distance() >= shift => Ok(()),
+            (_, Ok(rows)) if room >= rows.min(change.walk()) => Ok(()),
             (Ok(shift), Ok(backup)) => Err(ReshapeRefusal::NeedsBackup { shift, backup }),
             (Err(_), _) | (_, Err(_)) => {
                 Err(ReshapeRefusal::NeedsBackup { shift: change.walk(), backup: change.walk() })
@@ -147,6 +152,7 @@ impl Engine<'_> {
             Reshaping::Choose(errand) => self.step_choose(errand, host),
             Reshaping::Gather(gather) => self.step_gather(gather, host),
             Reshaping::Scatter(scatter) => self.step_scatter(scatter, host),
+            Reshaping::Keep(keep) => self.step_keep(keep, host),
             Reshaping::Publish(publish) => self.step_publish(publish, host),
             Reshaping::Finish(finish) => self.step_finish(finish, host),
         }
@@ -178,9 +184,19 @@ impl Engine<'_> {
             OnLoss::Stop | OnLoss::GoOn => errand.wish,
         };
         let may_rest = wish.filter(|_| two.progress.parking() != Parking::TooEarly);
+        let due = self.due().filter(|_| must.is_none());
+        if let Some(task) = due {
+            return self.keep(errand, task);
+        }
         let open = two.progress.window().is_some();
         match (must.or(may_rest), open) {
-            (Some(halt), false) => return self.halt_reshape(halt, host),
+            (Some(halt), false) => {
+                return match self.due_at_rest() {
+                    Some(task) => self.keep(Errand { wish: Some(halt), ..errand }, task),
+                    None => self.halt_reshape(halt, host),
+                };
+            }
+            (Some(halt), true) if two.is_unmoved() => return self.halt_reshape(halt, host),
             (Some(_), true) => return self.publish(errand),
             (None, true) if wish.is_some() || self.somebody_is_held() => {
                 return self.publish(errand);
@@ -192,34 +208,48 @@ impl Engine<'_> {
 
     fn take_step(&mut self, errand: Errand, two: &Two, host: &mut impl Host) -> Stepped {
         let window = Sectors(two.window.0.saturating_mul(WINDOWS_UNPUBLISHED));
-        let means = Means { load: two.window, window, backup: None };
+        let means = Means { load: two.window, window, backup: two.backup_room() };
         match two.progress.next(&means) {
-            Step::Relocate(load) => {
-                if self.is_being_cut(load.start(), load.sectors()) {
-                    return Stepped::Nothing;
-                }
-                let Some(progress) = two.progress.extended(&load) else { return Stepped::Nothing };
-                if let Some(two) = self.array.two() {
-                    two.progress = progress;
-                }
-                let crew = Crew { errand, load, pieces: 0, failed: None };
-                let gather = Gather { crew, cursor: Cursor::Start };
-                self.pass = Pass::Reshape(Reshaping::Gather(gather));
-                Stepped::Moved
-            }
+            Step::Relocate(load) => self.assign(errand, load, Way::Straight),
+            Step::Backup(load) => self.assign(errand, load, Way::Saved),
             Step::Publish => self.publish(errand),
             Step::Finished => {
+                if let Some(task) = self.due_at_rest() {
+                    return self.keep(errand, task);
+                }
                 let until = self.array.end_reshape();
                 self.pass = Pass::Reshape(Reshaping::Finish(Finish { until }));
                 Stepped::Moved
             }
-            Step::Backup(load) => self.needs_backup(load.sectors(), host),
-            Step::Critical { backup, .. } => self.needs_backup(backup, host),
+            Step::Critical { backup, .. } => {
+                let halt = ReshapeHalt::Stopped(ReshapeStop::NeedsBackup { backup });
+                match self.due_at_rest() {
+                    Some(task) => self.keep(Errand { wish: Some(halt), ..errand }, task),
+                    None => self.halt_reshape(halt, host),
+                }
+            }
         }
     }
 
-    fn needs_backup(&mut self, backup: Sectors, host: &mut impl Host) -> Stepped {
-        self.halt_reshape(ReshapeHalt::Stopped(ReshapeStop::NeedsBackup { backup }), host)
+    /// From now on requests to what a load holds wait, and it is read.
+    fn assign(&mut self, errand: Errand, load: Load, way: Way) -> Stepped {
+        if self.is_being_cut(load.start(), load.sectors()) {
+            return Stepped::Nothing;
+        }
+        let Some(two) = self.array.two() else { return Stepped::Nothing };
+        let Some(progress) = two.progress.extended(&load) else { return Stepped::Nothing };
+        two.progress = progress;
+        let crew = Crew { errand, load, way, pieces: 0, failed: None };
+        let gather = Gather { crew, cursor: Cursor::Start };
+        self.pass = Pass::Reshape(Reshaping::Gather(gather));
+        Stepped::Moved
+    }
+
+    /// A load whose content is in the window's memory and in the backup is written in the new shape.
+    pub(super) fn scatter_saved(&mut self, errand: Errand, load: Load) {
+        let crew = Crew { errand, load, way: Way::Saved, pieces: 0, failed: None };
+        let scatter = Scatter { crew, stroke: Stroke::Rows, cursor: Cursor::Start };
+        self.pass = Pass::Reshape(Reshaping::Scatter(scatter));
     }
 
     fn publish(&mut self, errand: Errand) -> Stepped {
@@ -244,6 +274,9 @@ impl Engine<'_> {
         if let Some(two) = self.array.two() {
             two.progress = two.progress.published();
             two.phase = Phase::Begun;
+            if let Some(store) = &mut two.store {
+                store.released();
+            }
         }
         self.pass = Pass::Reshape(Reshaping::Choose(errand));
         Stepped::Moved
@@ -267,12 +300,11 @@ impl Engine<'_> {
     }
 
     /// The reshape rests where its position on record is. What was being moved is in the old shape,
-    /// as it was, and is served from there.
-    fn halt_reshape(&mut self, halt: ReshapeHalt, host: &mut impl Host) -> Stepped {
-        if let Some(two) = self.array.two()
-            && let Some(progress) = two.progress.settled()
-        {
-            two.progress = progress;
+    /// as it was, and is served from there; unless a backup has, or may have, what holds.
+    pub(super) fn halt_reshape(&mut self, halt: ReshapeHalt, host: &mut impl Host) -> Stepped {
+        if let Some(two) = self.array.two() {
+            two.motion = Motion::AtRest;
+            two.settle();
         }
         self.pass = Pass::Reshape(Reshaping::Rest(halt));
         if let Some(report) = self.reshape() {
@@ -301,11 +333,14 @@ impl Engine<'_> {
                 self.begin_move(index, Operation::Read(Transfer::Direct), rectangle)
             }
             None if crew.pieces > 0 => Stepped::Nothing,
-            None => {
-                let scatter = Scatter { crew, stroke: Stroke::Rows, cursor: Cursor::Start };
-                self.pass = Pass::Reshape(Reshaping::Scatter(scatter));
-                Stepped::Moved
-            }
+            None => match crew.way {
+                Way::Saved => self.keep(crew.errand, Task::Save(crew.load, Sectors::ZERO)),
+                Way::Straight => {
+                    let scatter = Scatter { crew, stroke: Stroke::Rows, cursor: Cursor::Start };
+                    self.pass = Pass::Reshape(Reshaping::Scatter(scatter));
+                    Stepped::Moved
+                }
+            },
         }
     }
 
@@ -340,6 +375,9 @@ impl Engine<'_> {
             }
             (None, None) if crew.pieces > 0 => Stepped::Nothing,
             (None, None) => {
+                if let (Way::Saved, Some(two)) = (crew.way, self.array.two()) {
+                    two.moved();
+                }
                 self.pass = Pass::Reshape(Reshaping::Choose(crew.errand));
                 Stepped::Moved
             }

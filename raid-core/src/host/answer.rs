@@ -56,6 +56,14 @@ pub enum Failure {
         /// How much of each of its members.
         sectors: Sectors,
     },
+    /// A reshape rests here that may have overwritten what it moved, and what holds is in its backup:
+    /// start it again with that. All else is served.
+    NeedsBackup {
+        /// First sector that is not served.
+        at: Lba,
+        /// How much.
+        sectors: Sectors,
+    },
     /// A block could not be read, so rows were not compared. Nothing is lost by that: a repair
     /// reconstructs the block and writes it back, and so does a read if it is not known to be bad.
     NotCompared {
@@ -81,6 +89,11 @@ impl core::fmt::Display for Failure {
             Self::ArrayFailed => f.write_str("the array has failed and takes no writes"),
             Self::JournalLost => f.write_str(
                 "the journal has failed, so the array takes no writes: start it with another or without",
+            ),
+            Self::NeedsBackup { at, sectors } => write!(
+                f,
+                "{} sectors at {} of the array are in the backup of a reshape alone; let it go on",
+                sectors.0, at.0
             ),
             Self::NotCompared { at, .. } => write!(
                 f,

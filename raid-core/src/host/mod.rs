@@ -16,6 +16,7 @@ use crate::intent::IntentLine;
 use crate::metadata::Record;
 use crate::plan::{Job, JournalRow};
 use crate::rectangle::Rectangle;
+use crate::reshape::{BackupArea, BackupMark};
 use crate::units::{DeviceIndex, DeviceSector, MemberIndex, Sectors};
 use static_assertions::assert_impl_all;
 
@@ -203,6 +204,19 @@ pub enum Command {
         /// The number of the stretch.
         stretch: u32,
     },
+    /// Write the header of an area of a reshape's backup, in the host's format. One that holds a window
+    /// bears a sum over the content, which is the beginning of [`Buffer::Window`] now.
+    ///
+    /// What is in the area was flushed before, and a flush follows. What was there before must be as it
+    /// was or as it is to be after a crash, and nothing else be taken for a header.
+    RecordBackup {
+        /// The device of the backup.
+        device: DeviceIndex,
+        /// Which area.
+        area: BackupArea,
+        /// What the header is to say.
+        mark: BackupMark,
+    },
     /// Run a job over memory: parity, recovery, comparison or copying.
     Compute(Job),
 }
@@ -224,6 +238,7 @@ impl Command {
             | Self::RecordBad { device, .. }
             | Self::LogParity { device, .. }
             | Self::SealLog { device, .. }
+            | Self::RecordBackup { device, .. }
             | Self::LogRow { device, .. }
             | Self::RecordTail { device, .. } => Some(*device),
             Self::Compute(_) => None,

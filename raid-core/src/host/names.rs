@@ -50,6 +50,7 @@ impl Token {
             Owner::Log => LOG_BITS,
             Owner::Settling => SETTLING_BITS,
             Owner::Intent => INTENT_BITS,
+            Owner::Backup => BACKUP_BITS,
         };
         u64::from(self.epoch) | (u64::from(self.member.0) << 32) | (owner << 40)
     }
@@ -64,6 +65,7 @@ impl Token {
             Some(_) if u64::from(owner) == LOG_BITS => Owner::Log,
             Some(_) if u64::from(owner) == SETTLING_BITS => Owner::Settling,
             Some(_) if u64::from(owner) == INTENT_BITS => Owner::Intent,
+            Some(_) if u64::from(owner) == BACKUP_BITS => Owner::Backup,
             Some(slot) => Owner::Slot(SlotIndex(u16::try_from(slot).unwrap_or(u16::MAX))),
         };
         Self { owner, epoch: u32::from_le_bytes([e0, e1, e2, e3]), member: MemberIndex(member) }
@@ -74,6 +76,7 @@ impl Token {
 const LOG_BITS: u64 = 0x1_0001;
 const SETTLING_BITS: u64 = 0x1_0002;
 const INTENT_BITS: u64 = 0x1_0003;
+const BACKUP_BITS: u64 = 0x1_0004;
 
 /// Which machine a command belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,4 +91,6 @@ pub(crate) enum Owner {
     Settling,
     /// The machine that keeps the write-intent bitmap.
     Intent,
+    /// A reshape that saves what it is about to overwrite.
+    Backup,
 }

@@ -17,7 +17,7 @@ use super::bytes::{Block, SUPERBLOCK_BYTES, bytes_at, put, u32_at, u64_at};
 use super::crc32c::Crc32c;
 use super::fields::ArrayUuid;
 use crate::geometry::Geometry;
-use crate::reshape::{Change, Direction};
+use crate::reshape::{BackupArea, Change, Direction};
 use crate::units::{FAULT_UNIT, Lba, SECTOR_BYTES, Sectors};
 
 const MAGIC_NUMBER: [u8; 8] = *b"raidbak1";
@@ -38,29 +38,6 @@ pub const BACKUP_HEADER_SECTORS: Sectors = FAULT_UNIT;
 
 const _: () = assert!(BACKUP_HEADER_SECTORS.0 * 512 == 4096 && SUPERBLOCK_BYTES == 4096);
 const _: () = assert!(SECTOR_BYTES == 512);
-
-/// One of the two areas of a backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BackupArea {
-    /// The first.
-    First,
-    /// The second.
-    Second,
-}
-
-impl BackupArea {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::First, Self::Second];
-
-    /// The other one.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::First => Self::Second,
-            Self::Second => Self::First,
-        }
-    }
-}
 
 /// Where everything lies in a backup that has room for so much content at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

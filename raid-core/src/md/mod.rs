@@ -28,8 +28,7 @@ pub use assembly::{
     LeftOut, LeftOutReason, Seat, assemble, assemble_reshape,
 };
 pub use backup::{
-    BACKUP_HEADER_SECTORS, BackupArea, BackupError, BackupHeader, BackupLayout, ChangeSum,
-    ContentSum,
+    BACKUP_HEADER_SECTORS, BackupError, BackupHeader, BackupLayout, ChangeSum, ContentSum,
 };
 pub use bad_blocks::{
     BAD_BLOCKS_MAX, BadBlockEntry, BadBlockError, BadBlockList, BadBlockRange, Full, Unrecorded,

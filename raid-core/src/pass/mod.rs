@@ -14,11 +14,14 @@
 //! A pass never begins anew by itself: it ends, parks with its position, or stops once with its
 //! reason, and the next one is the host's to start.
 
+mod backup;
 mod reshape;
 mod walk;
 
+pub(crate) use backup::{Keep, Sent, Task};
 pub(crate) use reshape::{
     Crew, Errand, Fence as ReshapeFence, Finish, Gather, Part, Publish, Reshaping, Scatter, Stroke,
+    Way,
 };
 pub use reshape::{OnLoss, ReshapeEnd, ReshapeHalt, ReshapeRefusal, ReshapeReport, ReshapeStop};
 
@@ -320,6 +323,26 @@ impl Pass {
             | Self::Settle(_)
             | Self::Rest(_) => None,
         }
+    }
+
+    /// A command to the backup, while one is to be sent or in flight.
+    pub(crate) const fn keep(&mut self) -> Option<&mut Keep> {
+        match self {
+            Self::Reshape(Reshaping::Keep(keep)) => Some(keep),
+            Self::Reshape(_)
+            | Self::Idle
+            | Self::Fence(_)
+            | Self::Walk(_)
+            | Self::Drain(_)
+            | Self::Handover(_)
+            | Self::Settle(_)
+            | Self::Rest(_) => None,
+        }
+    }
+
+    /// Whether a command to the backup is in flight.
+    pub(crate) const fn awaits_backup(&self) -> bool {
+        matches!(self, Self::Reshape(Reshaping::Keep(Keep { sent: Sent::InFlight { .. }, .. })))
     }
 
     /// Halts a reshape at its next checkpoint.

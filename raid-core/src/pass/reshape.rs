@@ -7,6 +7,8 @@
 //!                                    |        reads it   writes it    |
 //!                                    |        in the     in the new   |
 //!                                    |        old shape  shape        |
+//!                                    +------> Keep: a command to the backup, and what follows it
+//!                                    |        (Gather, Keep, Scatter where a load is saved first)
 //!                                    +------> Publish ----------------+
 //!                                    |        waits for the record of its position
 //!                                    +------> Finish  --> (none: there is one shape)
@@ -18,6 +20,8 @@
 //! rectangle, and end when the last of them has. [`Progress::next`](crate::reshape::Progress::next)
 //! chooses; a wish to halt is honoured where the window is empty.
 
+use super::backup::Keep;
+use crate::host::Fault;
 use crate::members::MemberSet;
 use crate::request::Cursor;
 use crate::reshape::{Change, Load};
@@ -77,6 +81,12 @@ pub enum ReshapeStop {
         /// How much the backup must have room for.
         backup: Sectors,
     },
+    /// A command to the backup failed. What was being moved is where it was, and nothing of it is
+    /// overwritten before a backup holds it.
+    BackupFailed {
+        /// How.
+        fault: Fault,
+    },
     /// The array has failed.
     ArrayFailed,
 }
@@ -96,6 +106,7 @@ impl core::fmt::Display for ReshapeStop {
             Self::NeedsBackup { backup } => {
                 write!(f, "it takes a backup of {} sectors to go on", backup.0)
             }
+            Self::BackupFailed { fault } => write!(f, "the backup failed ({fault:?})"),
             Self::ArrayFailed => f.write_str("the array has failed"),
         }
     }
@@ -182,6 +193,7 @@ pub(crate) enum Reshaping {
     Choose(Errand),
     Gather(Gather),
     Scatter(Scatter),
+    Keep(Keep),
     Publish(Publish),
     Finish(Finish),
     Rest(ReshapeHalt),
@@ -224,10 +236,20 @@ pub(crate) struct Scatter {
 pub(crate) struct Crew {
     pub(crate) errand: Errand,
     pub(crate) load: Load,
+    pub(crate) way: Way,
     /// Operations alive.
     pub(crate) pieces: u16,
     /// Why it is given up: no piece is begun any more.
     pub(crate) failed: Option<ReshapeHalt>,
+}
+
+/// How a load is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Way {
+    /// It lands on nothing that is needed.
+    Straight,
+    /// It may overwrite itself, and is saved first.
+    Saved,
 }
 
 /// Waits until its position is on record.
@@ -330,6 +352,7 @@ impl Reshaping {
             | Self::Choose(_)
             | Self::Gather(_)
             | Self::Scatter(_)
+            | Self::Keep(_)
             | Self::Rest(_) => false,
         }
     }
@@ -341,6 +364,7 @@ impl Reshaping {
             | Self::Choose(errand)
             | Self::Gather(Gather { crew: Crew { errand, .. }, .. })
             | Self::Scatter(Scatter { crew: Crew { errand, .. }, .. })
+            | Self::Keep(Keep { errand, .. })
             | Self::Publish(Publish { errand, .. }) => errand,
             Self::Finish(_) | Self::Rest(_) => return,
         };
@@ -360,6 +384,7 @@ impl Reshaping {
             }
             Self::Fence(_)
             | Self::Choose(_)
+            | Self::Keep(_)
             | Self::Publish(_)
             | Self::Finish(_)
             | Self::Rest(_) => {}
@@ -372,6 +397,7 @@ impl Reshaping {
             Self::Gather(Gather { crew, .. }) | Self::Scatter(Scatter { crew, .. }) => Some(crew),
             Self::Fence(_)
             | Self::Choose(_)
+            | Self::Keep(_)
             | Self::Publish(_)
             | Self::Finish(_)
             | Self::Rest(_) => None,

@@ -18,6 +18,7 @@
 //! and the pieces of a window can be moved in any order. Where the rule cannot be kept, the walk is
 //! in its critical section, and the content of the window is saved first ([`Step::Backup`]).
 
+mod backup;
 mod change;
 mod collide;
 mod error;
@@ -26,6 +27,7 @@ mod room;
 mod takeover;
 mod walk;
 
+pub use backup::{BackupArea, BackupMark, Saved};
 pub use change::{Change, Direction, Shift, beyond_redundancy};
 pub use error::{ChangeError, PositionError};
 pub use progress::{Position, Progress, Routed, Side};

@@ -113,6 +113,7 @@ fn a_bad_parity_is_left_alone_by_reads_and_made_anew_by_a_write() {
         | Command::RecordIntent { .. }
         | Command::LogParity { .. }
         | Command::SealLog { .. }
+        | Command::RecordBackup { .. }
         | Command::LogRow { .. }
         | Command::RecordTail { .. }
         | Command::Compute(_) => false,

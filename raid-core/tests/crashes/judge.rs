@@ -379,6 +379,7 @@ fn writes(command: &Command) -> bool {
         | Command::RecordBad { .. }
         | Command::LogParity { .. }
         | Command::SealLog { .. }
+        | Command::RecordBackup { .. }
         | Command::LogRow { .. }
         | Command::RecordTail { .. }
         | Command::RecordIntent { .. } => true,

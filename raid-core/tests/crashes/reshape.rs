@@ -2,6 +2,7 @@
 //! has every block that was promised, and the reshape goes on to its end from there.
 
 use core::hash::{Hash, Hasher};
+use core::ops::Range;
 use std::collections::HashSet;
 use std::hash::DefaultHasher;
 
@@ -9,7 +10,7 @@ use raid_core::engine::{Dirty, OnLoss, ReshapeEnd, SetupError};
 use raid_core::geometry::{
     Geometry, Layout, Raid5Layout, Raid6Layout, Raid10Layout, Shape, Spread,
 };
-use raid_core::host::Durability;
+use raid_core::host::{Durability, Failure};
 use raid_core::members::MemberSet;
 use raid_core::metadata::{Consistency, Record, Shaping};
 use raid_core::request::Stability;
@@ -33,6 +34,8 @@ struct Scenario {
     name: &'static str,
     change: Change,
     window: u64,
+    /// How much a backup has room for, if there is one.
+    backup: Option<u64>,
     /// Started after so many turns: address, sectors, and how durable.
     writes: Vec<(usize, u64, u64, Durability)>,
     /// A member that is gone after so many commands.
@@ -83,10 +86,46 @@ fn scenarios() -> Vec<Scenario> {
                 (55, size / 2 - 5, 11, durable),
                 (80, 2, size / 3, durable),
             ];
-            let with = Scenario { name, change, window, writes, gone: None, seed };
+            let with = Scenario { name, change, window, backup: None, writes, gone: None, seed };
             scenarios.push(Scenario { writes: Vec::new(), ..with.clone() });
             scenarios.push(with);
         }
+    }
+    scenarios
+}
+
+/// Reshapes that overwrite what they move.
+fn backed() -> Vec<Scenario> {
+    let other5 = Layout::Raid5(Raid5Layout::RightAsymmetric);
+    let other6 = Layout::Raid6(Raid6Layout::RightSymmetric);
+    let kinds = [
+        ("chunks in place", shape(RAID5, 3, 16, 48), shape(RAID5, 3, 8, 48)),
+        ("larger chunks in place", shape(RAID5, 3, 8, 32), shape(RAID5, 3, 16, 32)),
+        ("layout in place", shape(RAID5, 4, 8, 32), shape(other5, 4, 8, 32)),
+        ("grow in place", shape(RAID5, 3, 8, 32), shape(RAID5, 4, 8, 32)),
+        ("shrink in place", shape(RAID5, 4, 8, 32), shape(RAID5, 3, 8, 32)),
+        ("level 6 layout in place", shape(RAID6, 4, 8, 32), shape(other6, 4, 8, 32)),
+        ("level 6 grows in place", shape(RAID6, 4, 8, 32), shape(RAID6, 5, 8, 32)),
+        ("level 6 shrinks in place", shape(RAID6, 5, 8, 32), shape(RAID6, 4, 8, 32)),
+    ];
+    let mut scenarios = Vec::new();
+    for ((name, before, after), seed) in kinds.into_iter().zip(1900..) {
+        let change = Change::in_place(before, after).expect("a change");
+        let room = change.common_rows().expect("few").min(change.walk()).0.max(change.unit().0);
+        let window = room.next_multiple_of(change.unit().0);
+        let size = change.size_meanwhile().0;
+        let (cached, durable) = (Durability::Cached, Durability::Durable);
+        let writes = vec![
+            (6, 0, 5, durable),
+            (16, size - 7, 7, cached),
+            (30, change.unit().0.min(size - 9) - 3, 9, durable),
+            (55, size / 2 - 5, 11, durable),
+            (80, 2, size / 3, durable),
+        ];
+        let backup = Some(room);
+        let with = Scenario { name, change, window, backup, writes, gone: None, seed };
+        scenarios.push(Scenario { writes: Vec::new(), ..with.clone() });
+        scenarios.push(with);
     }
     scenarios
 }
@@ -111,7 +150,11 @@ struct Run<'s, 't> {
 fn blueprint(scenario: &Scenario) -> Blueprint {
     let Shape { layout, members, chunk, member_size } = scenario.change.before().shape();
     let old = Blueprint::new(layout, members, chunk.0, member_size.0);
-    Blueprint { requests: 8, ..old }.to_be(scenario.change, scenario.window)
+    let plain = Blueprint { requests: 8, ..old }.to_be(scenario.change, scenario.window);
+    match scenario.backup {
+        Some(room) => plain.with_backup(room),
+        None => plain,
+    }
 }
 
 fn first_record(blueprint: &Blueprint) -> Record {
@@ -135,6 +178,11 @@ fn crash_everywhere(scenario: &Scenario, depth: Depth, orders: u64, tally: &mut 
     for device in &mut devices {
         device.recorded = Some(record);
         device.durable = Some(record);
+    }
+    if scenario.backup.is_some() {
+        devices.push(blueprint.backup_device());
+    }
+    for device in &mut devices {
         device.cache = Some(Cache::over(device));
     }
     if let Some((member, commands)) = scenario.gone {
@@ -258,19 +306,29 @@ impl Run<'_, '_> {
     /// All that is promised is there, with any one member lost besides if the record vouches for
     /// parity; and the reshape goes on to its end.
     fn judge(&mut self, mut devices: Vec<RamDevice>, again: u32) {
-        let found = assemble(&devices);
+        let members = usize::from(self.scenario.change.members_max());
+        let found = assemble(&devices[..members]);
         let never = found.out.difference(self.lost);
         assert!(never.is_empty(), "a member is out that did not fail: {:?}", self.scenario);
         self.now = format!("{}, {:?}", self.scenario.name, found.freshest);
         let back = blueprint(self.scenario).as_recorded(&found.freshest).without(
             found.out.intersection(MemberSet::first(found_places(self.scenario, &found.freshest))),
         );
+        let back = match devices.get(members) {
+            Some(backup) => back.with_found_backup(backup),
+            None => back,
+        };
         let dirty = found.freshest.consistency != Consistency::Clean;
         if dirty && !back.absent().is_empty() {
             // Not started without a resync, nor without somebody who insists.
             return;
         }
-        let whole = self.read(&back, &devices, MemberSet::NONE);
+        let Some(whole) = self.read_all(&back, &devices) else {
+            assert!(dirty, "a backup counts in an array that is on record as clean");
+            self.tally.restored += 1;
+            self.mend_records(&mut devices[..members], &found.freshest);
+            return self.go_on(&back, devices, None, again);
+        };
         self.accept(&whole, "as it came back");
         if !dirty && back.absent().is_empty() {
             let places = u64::try_from(back.seats.len()).unwrap();
@@ -281,12 +339,51 @@ impl Run<'_, '_> {
         if back.reshape.is_none() {
             return;
         }
-        for device in &mut devices {
-            // Nobody is left a record behind.
-            device.recorded = Some(found.freshest);
-            device.durable = Some(found.freshest);
+        self.mend_records(&mut devices[..members], &found.freshest);
+        self.go_on(&back, devices, Some(&whole), again);
+    }
+
+    /// Nobody is left a record behind.
+    fn mend_records(&self, members: &mut [RamDevice], freshest: &Record) {
+        for device in members {
+            device.recorded = Some(*freshest);
+            device.durable = Some(*freshest);
         }
-        self.go_on(&back, devices, &whole, again);
+    }
+
+    /// All that is served; `None` where the backup has some of it, and nothing else has been lost.
+    fn read_all(&self, back: &Blueprint, devices: &[RamDevice]) -> Option<Vec<u8>> {
+        match read_back(back, devices.to_vec(), MemberSet::NONE) {
+            Ok(content) => Some(content),
+            Err(Failure::NeedsBackup { at, sectors }) => {
+                self.accept_all_but(back, devices, at.0..at.0 + sectors.0);
+                None
+            }
+            Err(failure) => panic!("{:?}: {failure:?}", self.scenario),
+        }
+    }
+
+    /// All but the window is served, and is what was promised.
+    fn accept_all_but(&self, back: &Blueprint, devices: &[RamDevice], window: Range<u64>) {
+        let mut lent = Lent::to(back);
+        let mut sim = Sim::made(back, &mut lent, devices.to_vec());
+        for at in 0..back.served().0 {
+            let stability = Stability::Stable;
+            let answer = sim.request(Wish::Read { at, sectors: 1, stability });
+            match answer.result {
+                Ok(_) => {
+                    assert!(!window.contains(&at), "read from old rows: {at}");
+                    let lba = usize::try_from(at).unwrap();
+                    if let Some(objection) = self.ledger.objection(lba, &answer.memory) {
+                        panic!("beside the window, {}: {objection}: {:?}", self.now, self.scenario);
+                    }
+                }
+                Err(Failure::NeedsBackup { .. }) => {
+                    assert!(window.contains(&at), "{at} is not in the window {window:?}");
+                }
+                Err(other) => panic!("{other:?}: {:?}", self.scenario),
+            }
+        }
     }
 
     fn read(&self, back: &Blueprint, devices: &[RamDevice], lost: MemberSet) -> Vec<u8> {
@@ -310,7 +407,13 @@ impl Run<'_, '_> {
     }
 
     /// The reshape is resumed, perhaps stopped again by another crash at any moment, and finished.
-    fn go_on(&mut self, back: &Blueprint, mut devices: Vec<RamDevice>, was: &[u8], again: u32) {
+    fn go_on(
+        &mut self,
+        back: &Blueprint,
+        mut devices: Vec<RamDevice>,
+        was: Option<&[u8]>,
+        again: u32,
+    ) {
         for device in &mut devices {
             device.cache = Some(Cache::over(device));
         }
@@ -343,6 +446,7 @@ impl Run<'_, '_> {
         let done = back.clone().as_recorded(&record);
         let now = self.read(&done, &sim.host.devices, MemberSet::NONE);
         self.accept(&now, "as it went on");
+        let Some(was) = was else { return };
         // Copies of which a write was cut short need not agree: either is good.
         if back.consistency == Consistency::Clean || matches!(back.geometry, Geometry::Parity(_)) {
             assert!(now[..was.len()] == *was, "it changed, {}: {:?}", self.now, self.scenario);
@@ -371,6 +475,17 @@ fn a_member_is_lost_during_a_reshape_and_then_everything_stops() {
         }
     }
     tally.report("reshape with a loss", 10_000);
+}
+
+#[test]
+fn everything_stops_during_a_reshape_with_a_backup() {
+    let mut tally = Tally::default();
+    for scenario in backed() {
+        let depth = Depth { all_up_to: 4, subsets: 6, torn: 0 };
+        crash_everywhere(&scenario, depth, 2, &mut tally);
+    }
+    assert!(tally.restored > 1000, "windows found in the backup: {}", tally.restored);
+    tally.report("reshape with a backup", 10_000);
 }
 
 #[test]

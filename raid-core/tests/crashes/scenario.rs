@@ -98,6 +98,8 @@ pub(crate) struct Tally {
     pub(crate) states: u64,
     /// Of these, those unlike any before in their run.
     pub(crate) judged: u64,
+    /// Of these, those in which a backup held what nothing else did.
+    pub(crate) restored: u64,
 }
 
 impl Tally {

@@ -193,6 +193,7 @@ fn the_clean_mark_comes_after_a_flush_even_if_only_part_is_vouched_for() {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. }
             | Command::Compute(_) => None,

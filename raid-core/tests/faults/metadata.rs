@@ -80,6 +80,7 @@ fn with_failing(
                 | Failure::MemoryHeld { .. }
                 | Failure::HandedBack
                 | Failure::Interrupted
+                | Failure::NeedsBackup { .. }
                 | Failure::NotCompared { .. },
             ) => false,
         });

@@ -79,6 +79,7 @@ pub(crate) fn transfers(sim: &Sim<'_>) -> Vec<(Action, u8, u64, u64)> {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. }
             | Command::Compute(_) => None,

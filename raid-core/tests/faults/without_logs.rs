@@ -63,6 +63,7 @@ fn a_host_without_logs_rejects_writes_and_loses_no_member() {
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
+                | Command::RecordBackup { .. }
                 | Command::LogRow { .. }
                 | Command::RecordTail { .. }
                 | Command::Compute(_) => false,

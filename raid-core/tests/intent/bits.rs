@@ -127,6 +127,7 @@ fn a_member_that_fails_to_take_bits_is_on_record_before_the_write() {
                     | Command::RecordBad { .. }
                     | Command::LogParity { .. }
                     | Command::SealLog { .. }
+                    | Command::RecordBackup { .. }
                     | Command::LogRow { .. }
                     | Command::RecordTail { .. }
                     | Command::Compute(_) => false,

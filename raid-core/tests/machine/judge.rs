@@ -95,6 +95,7 @@ fn assert_named(failure: Failure, at: u64, sectors: u64) {
         | Failure::MemoryHeld { .. }
         | Failure::HandedBack
         | Failure::Interrupted
+        | Failure::NeedsBackup { .. }
         | Failure::NotCompared { .. } => {
             panic!("unexpected failure: {failure}")
         }
@@ -199,6 +200,7 @@ pub(crate) fn read(
             | Failure::MemoryHeld { .. }
             | Failure::HandedBack
             | Failure::Interrupted
+            | Failure::NeedsBackup { .. }
             | Failure::NotCompared { .. }),
         ) => panic!("unexpected failure: {failure}"),
     }

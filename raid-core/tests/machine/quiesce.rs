@@ -280,6 +280,7 @@ fn a_read_only_array_writes_nothing_whatever_its_metadata_says() {
                 | Command::RecordBad { .. }
                 | Command::LogParity { .. }
                 | Command::SealLog { .. }
+                | Command::RecordBackup { .. }
                 | Command::LogRow { .. }
                 | Command::RecordTail { .. } => false,
             }));

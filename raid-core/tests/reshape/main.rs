@@ -9,6 +9,7 @@
 )]
 
 mod arrays;
+mod backed;
 mod failing;
 mod finishing;
 mod halting;

@@ -25,6 +25,14 @@ impl SimHost {
         );
         self.check_job(command);
         let Some(device) = command.device() else { return };
+        if self.is_backup(device) {
+            return self.check_backup(command);
+        }
+        self.check_command_to_member(device, command);
+        self.check_memory(command);
+    }
+
+    fn check_command_to_member(&self, device: DeviceIndex, command: &Command) {
         let place = self.seats.iter().position(|seat| *seat == Some(device));
         let place = place.unwrap_or_else(|| panic!("no such member: {command:?}"));
         let member = MemberIndex(u8::try_from(place).expect("at most 255 members"));
@@ -82,9 +90,9 @@ impl SimHost {
                 self.check_writes(command);
                 assert_eq!(named, member, "bits or a log of another place");
             }
+            Command::RecordBackup { .. } => panic!("a member is no backup: {command:?}"),
             Command::Compute(_) => {}
         }
-        self.check_memory(command);
     }
 
     /// Whether this is memory of a reshape: the window, or a lane of its slots.
@@ -206,7 +214,7 @@ impl SimHost {
     }
 
     /// No command in flight fills memory that another uses.
-    fn check_memory(&self, command: &Command) {
+    pub(crate) fn check_memory(&self, command: &Command) {
         let Some((buffer, sectors, fills)) = use_of(command) else { return };
         let range = self.memory(buffer, sectors);
         for other in self.queue.iter().chain(self.hung.iter().map(|hung| &hung.command)) {
@@ -252,6 +260,7 @@ pub(super) fn use_of(command: &Command) -> Option<(Buffer, Sectors, Use)> {
         | Command::RecordIntent { .. }
         | Command::LogParity { from: None, .. }
         | Command::SealLog { .. }
+        | Command::RecordBackup { .. }
         | Command::LogRow { .. }
         | Command::RecordTail { .. }
         | Command::Compute(_) => None,

@@ -47,6 +47,10 @@ impl SimHost {
                         None => continue,
                     }
                 }
+                Command::RecordBackup { device, area, mark } => {
+                    let (at, block) = self.backup_header(area, mark);
+                    (device, Written::Blocks { at, bytes: block.to_vec() })
+                }
                 Command::Read { .. } | Command::Flush { .. } | Command::Compute(_) => continue,
             };
             caches[device.index()].push(what, Durability::Cached);

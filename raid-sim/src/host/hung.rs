@@ -75,6 +75,7 @@ impl SimHost {
             | Command::Flush { .. }
             | Command::Record { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. }
             | Command::RecordBad { .. }
@@ -109,6 +110,7 @@ impl SimHost {
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
             | Command::SealLog { .. }
+            | Command::RecordBackup { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. }
             | Command::Compute(_) => None,
@@ -141,6 +143,7 @@ impl SimHost {
             | Command::RecordIntent { .. }
             | Command::RecordBad { .. }
             | Command::LogParity { .. }
+            | Command::RecordBackup { .. }
             | Command::SealLog { .. }
             | Command::LogRow { .. }
             | Command::RecordTail { .. } => self.execute(token, &command),

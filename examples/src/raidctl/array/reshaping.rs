@@ -46,8 +46,13 @@ impl Moving {
         let Self { change, position, data_offsets, shifts, window } = self;
         let length = WINDOW.max(change.unit());
         window.resize(length.memory_bytes().ok_or(SetupError::Memory)?, 0);
-        let reshape =
-            engine::Reshape { change: *change, position: *position, data_offsets, window: length };
+        let reshape = engine::Reshape {
+            change: *change,
+            position: *position,
+            data_offsets,
+            window: length,
+            backup: None,
+        };
         Ok((reshape, MdReshape { change, shifts }, window))
     }
 }

@@ -108,6 +108,7 @@ fn failed(failure: &ReshapeFailure) -> Error {
                 ReshapeStop::MemberLost
                 | ReshapeStop::TooFewMembers
                 | ReshapeStop::NeedsBackup { .. }
+                | ReshapeStop::BackupFailed { .. }
                 | ReshapeStop::ArrayFailed,
             ) => Error::Refused(text),
             ReshapeHalt::Stopped(ReshapeStop::Rejected | ReshapeStop::Hung)
