@@ -15,7 +15,7 @@ mod reshape_fixtures;
 
 use md5::{Digest, Md5};
 use raid_core::blocking::{
-    Array, BlockDevice, MdKeeper, MdReshape, MdSeat, Parts, ReshapeFailure, Watch,
+    Array, BlockDevice, MdBackup, MdKeeper, MdReshape, MdSeat, Parts, ReshapeFailure, Watch,
 };
 use raid_core::engine::{
     Access, Behind, Dirty, Memory, OnLoss, PassKind, ReadsFrom, RequestSlot, Reshape, ReshapeHalt,
@@ -24,8 +24,10 @@ use raid_core::engine::{
 use raid_core::host::{Durability, Event, Fault};
 use raid_core::io_limits::IoLimits;
 use raid_core::limits::MEMBERS_MAX;
-use raid_core::md::{Candidate, HalfDone, Superblock, Timestamp, assemble, assemble_reshape};
-use raid_core::reshape::{Parking, Shift};
+use raid_core::md::{
+    BackupLayout, Candidate, HalfDone, Superblock, Timestamp, assemble, assemble_reshape,
+};
+use raid_core::reshape::{BackupArea, Parking, Shift};
 use raid_core::units::{DeviceIndex, DeviceSector, Lba, Sectors};
 use raid_simd::Kernels;
 use reshape_fixtures::{Golden, all, block};
@@ -100,10 +102,13 @@ fn seat(seat: &raid_core::md::Seat) -> Seat {
 fn with<T>(
     devices: &mut [Ram],
     missing: &[u8],
+    backup: Option<BackupLayout>,
     work: impl FnOnce(&mut Array<'_, Ram, MdKeeper<'_, fn() -> Timestamp, fn(Event)>>) -> T,
 ) -> T {
-    let found = superblocks(devices);
-    let half_done = half_done(devices, missing);
+    // A backup is behind the members.
+    let members = devices.len() - usize::from(backup.is_some());
+    let found = superblocks(&devices[..members]);
+    let half_done = half_done(&devices[..members], missing);
     let change = *half_done.progress.change();
     let mut md_seats = [None; MEMBERS_MAX];
     let mut seats = Vec::new();
@@ -133,8 +138,12 @@ fn with<T>(
         log: RowLog::None,
     };
     let position = Some(half_done.progress.safe().lba());
-    let reshape =
-        Reshape { change, position, data_offsets: &data_offsets, window: WINDOW, backup: None };
+    let md_backup =
+        backup.map(|layout| MdBackup { layout, array: found[0].array_uuid, change: &change });
+    let index = DeviceIndex(u8::try_from(members).unwrap());
+    let backup = md_backup.map(|it| it.find(&mut devices[members], index).unwrap());
+    let data_offsets = &data_offsets;
+    let reshape = Reshape { change, position, data_offsets, window: WINDOW, backup };
     let (mut slots, mut requests) = ([Slot::FREE; SLOTS], [RequestSlot::FREE; 1]);
     let memory = Memory { background: 4, ..Memory::new(&mut slots, &mut requests) };
     let mut lanes = vec![0; seats.len() * SLOTS * LANE.memory_bytes().unwrap()];
@@ -143,6 +152,10 @@ fn with<T>(
     let notify: fn(Event) = |_| {};
     let keeper = MdKeeper::new(md_seats, clock, notify)
         .with_reshape(MdReshape { change: &change, shifts: &shifts });
+    let keeper = match md_backup {
+        Some(backup) => keeper.with_backup(backup),
+        None => keeper,
+    };
     let kernels = Kernels::detect();
     let parts = Parts { devices, keeper, lanes: &mut lanes, kernels };
     let mut array = Array::reshaping(&setup, &reshape, memory, parts, &mut window).unwrap();
@@ -163,8 +176,17 @@ fn devices(golden: &Golden) -> Vec<Ram> {
 
 /// Runs it until so much more of the array is done.
 fn park(devices: &mut [Ram], missing: &[u8], after: Sectors) -> Result<(), ReshapeFailure> {
+    park_backed(devices, missing, None, after)
+}
+
+fn park_backed(
+    devices: &mut [Ram],
+    missing: &[u8],
+    backup: Option<BackupLayout>,
+    after: Sectors,
+) -> Result<(), ReshapeFailure> {
     let mut start = None;
-    with(devices, missing, |array| {
+    with(devices, missing, backup, |array| {
         let ended = array.run_reshape(OnLoss::GoOn, |report| {
             let start = start.get_or_insert(report.position).0;
             match Sectors(report.position.0.abs_diff(start)) >= after {
@@ -212,9 +234,9 @@ fn arrays_that_linux_left_half_done_are_served_as_they_are() {
     for golden in all() {
         let mut devices = devices(&golden);
         let before: Vec<_> = devices.iter().map(|device| device.0.clone()).collect();
-        assert_eq!(with(&mut devices, &[], |array| digest(array, golden.size)), golden.md5);
+        assert_eq!(with(&mut devices, &[], None, |array| digest(array, golden.size)), golden.md5);
         for missing in 0..u8::try_from(devices.len()).unwrap() {
-            let found = with(&mut devices, &[missing], |array| digest(array, golden.size));
+            let found = with(&mut devices, &[missing], None, |array| digest(array, golden.size));
             assert_eq!(found, golden.md5, "{} without {missing}", golden.name);
         }
         assert!(devices.iter().map(|device| &device.0).eq(&before), "nothing was written");
@@ -240,7 +262,7 @@ fn arrays_that_linux_left_half_done_are_resumed_parked_resumed_and_finished() {
                         assert_eq!(progress.safe().lba(), position);
                         assert_eq!(progress.parking(), Parking::Resumable, "{name}");
                         let found =
-                            with(&mut devices, &missing, |array| digest(array, golden.size));
+                            with(&mut devices, &missing, None, |array| digest(array, golden.size));
                         assert_eq!(found, golden.md5, "{name} parked at {position:?}");
                     }
                     Err(other) => panic!("{name}: {other}"),
@@ -267,5 +289,36 @@ fn the_shrink_without_a_shift_parks_before_its_critical_section() {
         other => panic!("{other:?}"),
     }
     assert_eq!(half_done(&devices, &[]).progress.parking(), Parking::Resumable);
-    assert_eq!(with(&mut devices, &[], |array| digest(array, golden.size)), golden.md5);
+    assert_eq!(with(&mut devices, &[], None, |array| digest(array, golden.size)), golden.md5);
+}
+
+#[test]
+fn the_shrink_without_a_shift_is_finished_with_a_backup() {
+    let golden = all().into_iter().find(|golden| golden.name == "shrink-r6-5to4").unwrap();
+    let mut lost = vec![None];
+    lost.extend((0..u8::try_from(golden.images.len()).unwrap()).map(Some));
+    for lost in lost {
+        let missing = Vec::from_iter(lost);
+        let mut devices = devices(&golden);
+        let members = devices.len();
+        let layout = BackupLayout::new(Sectors(192)).unwrap();
+        devices.push(Ram(vec![0; layout.sectors().memory_bytes().unwrap()]));
+        // Parked once, at a position from which the rest is the critical section.
+        let parked = park_backed(&mut devices, &missing, Some(layout), Sectors(64));
+        assert!(
+            matches!(parked, Err(ReshapeFailure::Halted { halt: ReshapeHalt::Parked, .. })),
+            "{parked:?}"
+        );
+        let found = with(&mut devices, &missing, Some(layout), |it| digest(it, golden.size));
+        assert_eq!(found, golden.md5, "without {missing:?}");
+        park_backed(&mut devices, &missing, Some(layout), Sectors(u64::MAX)).unwrap();
+        let backup = devices.pop().unwrap();
+        assert!(backup.0.iter().any(|byte| *byte != 0), "the backup was used");
+        for area in BackupArea::ALL {
+            let header = byte(DeviceSector(layout.header(area).0));
+            assert!(backup.0[header..header + 4096].iter().all(|byte| *byte == 0), "{area:?}");
+        }
+        assert_eq!(devices.len(), members);
+        check_finished(&golden, &mut devices, &missing);
+    }
 }

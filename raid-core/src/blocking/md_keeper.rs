@@ -1,6 +1,7 @@
 //! Keeps metadata in Linux md superblocks.
 
 use super::device::{BlockDevice, Keeper};
+use super::md_backup::MdBackup;
 use super::md_bitmap;
 use super::md_journal::MdJournal;
 use super::md_ppl::MdLogs;
@@ -17,7 +18,7 @@ use crate::md::{
 use crate::metadata::{Record, Shaping};
 use crate::plan::JournalRow;
 use crate::rectangle::Rectangle;
-use crate::reshape::{Change, Shift};
+use crate::reshape::{BackupArea, BackupMark, Change, Shift};
 use crate::units::{DeviceSector, MemberIndex, Sectors};
 
 /// A member's superblock.
@@ -90,6 +91,7 @@ pub struct MdKeeper<'m, C, N> {
     logs: Option<MdLogs<'m>>,
     reshape: Option<MdReshape<'m>>,
     journal: Option<MdJournalSeat>,
+    backup: Option<MdBackup<'m>>,
     clock: C,
     notify: N,
 }
@@ -99,7 +101,7 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     /// of events.
     #[must_use]
     pub const fn new(seats: MdSeats, clock: C, notify: N) -> Self {
-        Self { seats, logs: None, reshape: None, journal: None, clock, notify }
+        Self { seats, logs: None, reshape: None, journal: None, backup: None, clock, notify }
     }
 
     /// The same keeper, which keeps these logs besides: of an array that was
@@ -113,6 +115,13 @@ impl<'m, C: FnMut() -> Timestamp, N: FnMut(Event)> MdKeeper<'m, C, N> {
     #[must_use]
     pub fn with_reshape(self, reshape: MdReshape<'m>) -> Self {
         Self { reshape: Some(reshape), ..self }
+    }
+
+    /// The same keeper, which writes the headers of this backup besides: of an engine that was given what
+    /// [was found](MdBackup::find) there.
+    #[must_use]
+    pub fn with_backup(self, backup: MdBackup<'m>) -> Self {
+        Self { backup: Some(backup), ..self }
     }
 
     /// The same keeper, which keeps a journal and its superblock besides: of an array that was
@@ -352,6 +361,16 @@ where
         let journal = self.journal.as_mut().and_then(|journal| journal.journal.as_mut());
         let tail = journal.ok_or(Fault::Unsupported)?.tail(device, stretch)?;
         record_journal_tail(device, at, tail)
+    }
+
+    fn record_backup(
+        &mut self,
+        device: &mut D,
+        area: BackupArea,
+        mark: BackupMark,
+        content: &[u8],
+    ) -> Result<(), Fault> {
+        self.backup.ok_or(Fault::Unsupported)?.record(device, area, mark, content)
     }
 
     fn record_intent(

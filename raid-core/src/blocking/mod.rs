@@ -8,6 +8,8 @@ mod bytes;
 mod device;
 mod host;
 #[cfg(feature = "md")]
+mod md_backup;
+#[cfg(feature = "md")]
 mod md_bitmap;
 #[cfg(feature = "md")]
 mod md_journal;
@@ -21,6 +23,8 @@ mod pass;
 mod reshape;
 
 pub use device::{BlockDevice, Keeper};
+#[cfg(feature = "md")]
+pub use md_backup::MdBackup;
 #[cfg(feature = "md")]
 pub use md_bitmap::{load_bitmap, store_bitmap};
 #[cfg(feature = "md")]
